@@ -1,0 +1,106 @@
+// The virtual processor as the rest of the machine sees it: create, run, interrupt, stop, inspect.
+// Only machine/ includes this; devices know nothing of the processor.
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/stats.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct io_bus;   // devices/bus.h
+struct mmio_bus; // devices/bus.h
+struct ram;      // mmu/ram.h
+struct vcpu;     // cpu/vcpu.h, private to cpu/
+
+enum mmu_policy { MMU_ADAPTIVE, MMU_DIRECT, MMU_SOFT };
+
+struct cpu_config {
+    struct ram *ram;
+    struct io_bus *io;
+    struct mmio_bus *mmio;
+    const struct log *log;
+    struct stats *stats;
+    enum mmu_policy policy;
+    bool verify;      // every emitted block goes through the verifier; a rejected one stops the run
+    bool no_link;     // direct jumps are never patched: every transfer goes through the code map
+    uint32_t cache_mib; // size of the code cache in MiB, 0 for the default
+    // Asked on the vCPU thread when an interrupt is taken; returns the vector from the interrupt controller (INTA cycle).
+    uint8_t (*acknowledge)(void *opaque);
+    // Called on the vCPU thread around every device access; NULL where no lock is needed.
+    void (*lock)(void *opaque);
+    void (*unlock)(void *opaque);
+    void *opaque;
+};
+
+enum cpu_stop {
+    CPU_STOP_HALT,         // HLT with IF=0 and nothing that could wake it
+    CPU_STOP_RESET,        // vcpu_request_reset, after the current instruction
+    CPU_STOP_REQUESTED,    // vcpu_request_stop
+    CPU_STOP_TRIPLE_FAULT, // the state is that of the faulting instruction
+    CPU_STOP_ERROR,        // an error of the monitor; vcpu_error_text says which
+};
+
+// A segment register with its hidden part. attr has the layout of the second descriptor word's bits 8-15 and 20-23:
+// type 0-3, S 4, DPL 5-6, P 7, AVL 8, (L 9), D/B 10, G 11. limit is in bytes, inclusive. A null selector has P clear.
+struct cpu_segment {
+    uint16_t selector;
+    uint16_t attr;
+    uint32_t base;
+    uint32_t limit;
+};
+
+enum { CPU_SEG_ES, CPU_SEG_CS, CPU_SEG_SS, CPU_SEG_DS, CPU_SEG_FS, CPU_SEG_GS, CPU_SEG_COUNT };
+enum { CPU_EAX, CPU_ECX, CPU_EDX, CPU_EBX, CPU_ESP, CPU_EBP, CPU_ESI, CPU_EDI };
+
+// The architectural state outside x87, MMX and SSE.
+struct cpu_state {
+    uint32_t gpr[8]; // CPU_EAX ...
+    uint32_t eip;
+    uint32_t eflags;
+    uint32_t cr0, cr2, cr3, cr4;
+    uint32_t dr[8];
+    struct cpu_segment seg[CPU_SEG_COUNT];
+    struct cpu_segment ldtr, tr;
+    uint32_t gdt_base, idt_base;
+    uint16_t gdt_limit, idt_limit;
+};
+
+// Creates a vCPU in the reset state of the Intel SDM, vol. 3A, table 9-1 (CS F000:FFF0, real mode). Returns NULL and
+// fills err when the host lacks something (BMI2, FSGSBASE, memfd, address space).
+struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err);
+void vcpu_destroy(struct vcpu *v);
+
+// Runs guest code on the calling thread until the guest or somebody stops it. May be called again after a stop. The
+// thread that calls it first owns the vCPU: host signal handlers are installed for it.
+enum cpu_stop vcpu_run(struct vcpu *v);
+
+// State access: only while vcpu_run is not running. vcpu_set_state drops every cached translation of addresses.
+void vcpu_get_state(const struct vcpu *v, struct cpu_state *state);
+void vcpu_set_state(struct vcpu *v, const struct cpu_state *state);
+void vcpu_reset(struct vcpu *v);
+const char *vcpu_error_text(const struct vcpu *v); // why CPU_STOP_ERROR or where the triple fault was; one line
+
+// From any thread, at any time, also while vcpu_run is not running (then it takes effect at the next call).
+void vcpu_set_intr(struct vcpu *v, bool level);  // the interrupt controller's INTR output
+void vcpu_request_stop(struct vcpu *v);          // async-signal-safe
+void vcpu_request_reset(struct vcpu *v);
+
+// The A20 gate: when off, physical address bit 20 is forced to 0. Any thread that holds the device lock.
+void vcpu_set_a20(struct vcpu *v, bool enabled);
+
+// A write to guest memory by a device, on the I/O thread, WITHOUT the device lock held: writes, then waits until the
+// vCPU has dropped every translation of the bytes written; only then may the device publish its completion.
+// Returns 0, or -1 if the range is not RAM (the part that is RAM is written).
+int vcpu_dma_write(struct vcpu *v, uint64_t gpa, const void *data, uint64_t size);
+int vcpu_dma_read(struct vcpu *v, uint64_t gpa, void *data, uint64_t size);
+
+// Name of callout number `index` of struct stats, or NULL where there is none.
+const char *cpu_callout_name(unsigned index);
+
+// CPUID for the announced processor, as the guest sees it.
+void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+
+#endif
