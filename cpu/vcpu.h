@@ -1,0 +1,186 @@
+// The virtual processor's structure and the conventions of the C code that emulates what cannot run as it is.
+// Private to cpu/. The part that translated code touches is struct vcpu_abi (translator/abi.h), which comes first.
+//
+// How a callout works: the stub has saved the guest's registers and flags into abi; callout_dispatch sets abi.eip to the
+// instruction's EIP and calls the row's function. Registers are changed in abi.gpr, arithmetic flags in abi.flags, other
+// EFLAGS bits in abi.sys_flags. The function returns what happens next (enum callout_result). A function that may fault
+// makes every access and check before it changes anything, reports a fault with cpu_raise / cpu_fault_* and returns
+// CALLOUT_FAULT.
+#ifndef CPU_VCPU_H
+#define CPU_VCPU_H
+
+#include "cpu/cpu.h"
+#include "mmu/mmu.h"
+#include "translator/abi.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EFLAGS_CF   (1u << 0)
+#define EFLAGS_PF   (1u << 2)
+#define EFLAGS_AF   (1u << 4)
+#define EFLAGS_ZF   (1u << 6)
+#define EFLAGS_SF   (1u << 7)
+#define EFLAGS_TF   (1u << 8)
+#define EFLAGS_IF   (1u << 9)
+#define EFLAGS_DF   (1u << 10)
+#define EFLAGS_OF   (1u << 11)
+#define EFLAGS_IOPL (3u << 12)
+#define EFLAGS_NT   (1u << 14)
+#define EFLAGS_RF   (1u << 16)
+#define EFLAGS_VM   (1u << 17)
+#define EFLAGS_AC   (1u << 18)
+#define EFLAGS_VIF  (1u << 19)
+#define EFLAGS_VIP  (1u << 20)
+#define EFLAGS_ID   (1u << 21)
+// What lives in abi.flags; the rest lives in abi.sys_flags.
+#define EFLAGS_LIVE (EFLAGS_CF | EFLAGS_PF | EFLAGS_AF | EFLAGS_ZF | EFLAGS_SF | EFLAGS_DF | EFLAGS_OF)
+
+#define CR0_PE (1u << 0)
+#define CR0_MP (1u << 1)
+#define CR0_EM (1u << 2)
+#define CR0_TS (1u << 3)
+#define CR0_ET (1u << 4)
+#define CR0_NE (1u << 5)
+#define CR0_WP (1u << 16)
+#define CR0_AM (1u << 18)
+#define CR0_NW (1u << 29)
+#define CR0_CD (1u << 30)
+#define CR0_PG (1u << 31)
+#define CR4_VME (1u << 0)
+#define CR4_PVI (1u << 1)
+#define CR4_TSD (1u << 2)
+#define CR4_DE  (1u << 3)
+#define CR4_PSE (1u << 4)
+#define CR4_PAE (1u << 5)
+#define CR4_MCE (1u << 6)
+#define CR4_PGE (1u << 7)
+#define CR4_PCE (1u << 8)
+#define CR4_OSFXSR (1u << 9)
+#define CR4_OSXMMEXCPT (1u << 10)
+
+enum cpu_vector {
+    VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_BR = 5, VECTOR_UD = 6,
+    VECTOR_NM = 7, VECTOR_DF = 8, VECTOR_TS = 10, VECTOR_NP = 11, VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14,
+    VECTOR_MF = 16, VECTOR_AC = 17, VECTOR_MC = 18, VECTOR_XM = 19,
+};
+
+enum callout_result {
+    CALLOUT_CONTINUE, // go on behind the instruction (if the function changed the mode, the caller turns this into a jump)
+    CALLOUT_JUMP,     // go on at abi.eip, which the function has set
+    CALLOUT_FAULT,    // v->fault is set; abi.eip is that of the instruction
+    CALLOUT_LEAVE,    // to the dispatcher, going on at abi.eip, which the function has set (HLT, shadow, stop)
+};
+
+// A pending exception of the current instruction.
+struct cpu_fault {
+    uint8_t vector;
+    bool has_error;
+    bool software;   // INT n, INT3, INTO: DPL of the gate is checked, EIP pushed is the next one
+    uint32_t error;
+    uint32_t cr2;    // for VECTOR_PF
+};
+
+struct cpu_msr {
+    uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t efer; // NXE only
+    uint64_t pat, misc_enable;
+};
+
+// What the fast path of a segment load remembers: descriptor bytes last loaded through a selector.
+struct segment_memo {
+    uint16_t selector;
+    bool valid;
+    uint64_t descriptor;
+};
+
+struct vcpu {
+    struct vcpu_abi abi; // must be first
+    // Segments with their hidden part, in the order of CPU_SEG_*; cpl is CS's privilege.
+    struct cpu_segment seg[CPU_SEG_COUNT];
+    struct cpu_segment ldtr, tr;
+    uint32_t gdt_base, idt_base;
+    uint16_t gdt_limit, idt_limit;
+    uint8_t cpl;
+    uint32_t cr0, cr2, cr3, cr4;
+    uint32_t dr[8];
+    struct cpu_msr msr;
+    bool a20;
+    uint32_t mode; // of the blocks that run now: enum mode_bit, kept by cpu_mode_update
+    struct cpu_fault fault;
+    struct segment_memo memo[CPU_SEG_COUNT];
+
+    struct cpu_config config;
+    struct stats *stats;
+    const struct log *log;
+    struct mmu *mmu;
+    struct error error;
+    struct engine *engine; // cpu/engine.h: cache, stubs, dispatcher, host signals
+};
+
+// ---- Faults (exception.c) ----------------------------------------------------------------------------------------------
+
+// Each fills v->fault and returns -1, for `return cpu_raise_gp(v, selector)` in functions that return int.
+int cpu_raise(struct vcpu *v, enum cpu_vector vector);                          // no error code
+int cpu_raise_error(struct vcpu *v, enum cpu_vector vector, uint32_t error);    // with error code
+int cpu_raise_page(struct vcpu *v, const struct mmu_fault *fault);              // #PF
+
+// Delivers v->fault (exception at abi.eip) or an external interrupt through the IDT: protected mode, 32- and 16-bit
+// interrupt and trap gates, inner rings through the TSS, contributory rules to #DF. On return abi.eip, segments, flags,
+// CPL and mode are those of the handler. Returns 0, or -1 for a triple fault.
+int cpu_deliver_fault(struct vcpu *v);
+int cpu_deliver_interrupt(struct vcpu *v, uint8_t vector);
+
+// ---- Mode, flags and registers (state.c) ---------------------------------------------------------------------------------
+
+// Recomputes v->mode, abi.seg_base_p, abi.seg_selector and, through engine_mode_changed, root and window. Called after
+// anything it depends on changed.
+void cpu_mode_update(struct vcpu *v);
+uint32_t cpu_eflags(const struct vcpu *v);                       // abi.flags and abi.sys_flags together, bit 1 set
+void cpu_set_eflags(struct vcpu *v, uint32_t value, uint32_t mask); // changes the bits in mask; recomputes what follows
+static inline bool cpu_user(const struct vcpu *v) { return v->cpl == 3; }
+static inline bool cpu_protected(const struct vcpu *v) { return v->cr0 & CR0_PE; }
+uint32_t cpu_get_reg(const struct vcpu *v, unsigned reg, unsigned size);         // size 1 (AL.. BH), 2, 4
+void cpu_set_reg(struct vcpu *v, unsigned reg, unsigned size, uint32_t value);
+uint32_t cpu_linear_eip(const struct vcpu *v); // CS base + EIP
+
+// ---- Memory through segments (access.c): checks type, limit, canonical rules; #GP(0) or #SS(0); 0 or -1 with v->fault ------
+
+int cpu_segment_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size, enum mmu_access access,
+                       uint32_t *linear);
+int cpu_read(struct vcpu *v, unsigned seg, uint32_t offset, void *data, unsigned size);
+int cpu_write(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, unsigned size);
+// Linear, as a supervisor whatever the CPL: descriptor tables, TSS, IDT.
+int cpu_read_system(struct vcpu *v, uint32_t linear, void *data, unsigned size);
+int cpu_write_system(struct vcpu *v, uint32_t linear, const void *data, unsigned size);
+
+// ---- Segments (segment.c) ----------------------------------------------------------------------------------------------
+
+// Loads a data or stack segment register in protected mode with all checks (SDM vol. 2, MOV). 0 or -1 with v->fault.
+int cpu_load_segment(struct vcpu *v, unsigned seg, uint16_t selector);
+
+// ---- The table of callouts (callout.c): one function a row of ABI_CALLOUTS ----------------------------------------------
+
+typedef enum callout_result (*callout_fn)(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word);
+extern const callout_fn callout_table[CALLOUT_COUNT];
+#define CALLOUT_DECLARE(name, weight)                                                                                  \
+    enum callout_result callout_##name(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word);
+ABI_CALLOUTS(CALLOUT_DECLARE)
+#undef CALLOUT_DECLARE
+
+// Sets abi.eip behind the instruction of `word` (for CALLOUT_JUMP and CALLOUT_LEAVE).
+static inline void callout_next(struct vcpu *v, uint32_t word) {
+    v->abi.eip += CALLOUT_LENGTH(word);
+}
+
+// ---- What the engine offers (engine.c) ---------------------------------------------------------------------------------
+
+void engine_mode_changed(struct vcpu *v);      // root and window for v->mode and the current view
+void engine_flush_code_roots(struct vcpu *v, bool keep_global); // address space changed: code-map roots
+void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
+void engine_park_fpu(struct vcpu *v);          // the guest's FPU state goes to abi.fx (idempotent)
+void engine_interrupt_window(struct vcpu *v);  // IF became 1: look for interrupts before the next block
+void engine_stop(struct vcpu *v, enum cpu_stop why); // end vcpu_run at the next dispatch; error text in v->error
+
+#endif
