@@ -1,0 +1,91 @@
+// Reading of whole files, and error texts that name them. Never maps a file: a file that shrinks later must not be able
+// to raise SIGBUS in a running machine.
+#include "machine/file_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_SHOWN_MAX 120 // characters of a path in an error text
+
+int file_image_error(const struct file_image *image, struct error *err, const char *format, ...) {
+    char reason[ERROR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    const char *path = image->path ? image->path : "?";
+    const char *dots = "";
+    size_t length = strlen(path);
+    if (length > PATH_SHOWN_MAX) {
+        path += length - PATH_SHOWN_MAX;
+        dots = "...";
+    }
+    return error_set(err, "%s %s%s: %s", image->role ? image->role : "file", dots, path, reason);
+}
+
+// Reads to the end of fd, whatever fstat says of its size: it may be a pipe.
+static int read_all(struct file_image *image, int fd, uint64_t size_hint, struct error *err) {
+    uint64_t capacity = size_hint + 1; // one more, so that the end of a regular file is seen without growing
+    image->data = malloc(capacity);
+    while (image->data) {
+        ssize_t got = read(fd, image->data + image->size, capacity - image->size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return file_image_error(image, err, "cannot read: %s", strerror(errno));
+        if (!got)
+            return 0;
+        image->size += (uint64_t)got;
+        if (image->size > FILE_IMAGE_MAX)
+            return file_image_error(image, err, "is larger than %llu MiB", FILE_IMAGE_MAX >> 20);
+        if (image->size == capacity) {
+            capacity = capacity * 2 + 65536;
+            uint8_t *larger = realloc(image->data, capacity);
+            if (!larger)
+                break;
+            image->data = larger;
+        }
+    }
+    return file_image_error(image, err, "cannot read: out of memory");
+}
+
+static int open_and_read(struct file_image *image, struct error *err) {
+    int fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return file_image_error(image, err, "cannot open: %s", strerror(errno));
+    struct stat st;
+    int status = 0;
+    if (fstat(fd, &st))
+        status = file_image_error(image, err, "cannot read: %s", strerror(errno));
+    else if (S_ISDIR(st.st_mode))
+        status = file_image_error(image, err, "is a directory");
+    else if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > FILE_IMAGE_MAX)
+        status = file_image_error(image, err, "is larger than %llu MiB", FILE_IMAGE_MAX >> 20);
+    else
+        status = read_all(image, fd, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 65536, err);
+    close(fd);
+    if (!status && !image->size)
+        status = file_image_error(image, err, "is empty");
+    return status;
+}
+
+int file_image_read(struct file_image *image, const char *role, const char *path, struct error *err) {
+    *image = (struct file_image){.role = strdup(role), .path = strdup(path)};
+    int status = image->role && image->path ? open_and_read(image, err) : error_set(err, "out of memory");
+    if (status)
+        file_image_free(image);
+    return status;
+}
+
+void file_image_free(struct file_image *image) {
+    free(image->role);
+    free(image->path);
+    free(image->data);
+    *image = (struct file_image){0};
+}
