@@ -1,0 +1,51 @@
+// What the command line says about itself. docs/usage.md says the same at length.
+#include "app/help.h"
+
+#include "ringshade.h"
+
+void help_print(FILE *out) {
+    fputs("Usage: ringshade run --kernel FILE [OPTION]...\n"
+          "       ringshade --help | --version\n"
+          "\n"
+          "Ringshade runs an unmodified 32-bit PC operating system in an ordinary process, by translating its code.\n"
+          "\n"
+          "Commands:\n"
+          "  run    boot a kernel; 'ringshade run --help' lists the options\n",
+          out);
+}
+
+void help_print_run(FILE *out) {
+    fputs("Usage: ringshade run --kernel FILE [OPTION]...\n"
+          "\n"
+          "What to boot:\n"
+          "  --kernel FILE           a Linux bzImage (i386) or a Multiboot 1 kernel\n"
+          "  --initrd FILE           Linux: the initial RAM disk; Multiboot: the first module\n"
+          "  --module \"FILE ARGS\"    Multiboot: a module and its text; may be repeated\n"
+          "  --append TEXT           the kernel's command line\n"
+          "\n"
+          "The machine:\n"
+          "  --memory SIZE           RAM, with K, M or G, else in MiB; 4M to 3584M, default 256M\n"
+          "  --serial stdio|null|file:PATH|pty\n"
+          "                          where COM1 leads; default stdio\n"
+          "  --dma-test              add the DMA test device\n"
+          "  --no-reboot             a reset ends the run instead of starting again\n"
+          "  --timeout SECONDS       end the run after this wall time\n"
+          "\n"
+          "The engine:\n"
+          "  --mmu adaptive|direct|soft\n"
+          "                          how memory accesses are translated; default adaptive\n"
+          "  --verify                check every translated block before it runs\n"
+          "  --no-link               never link blocks with each other\n"
+          "  --stats FILE            write statistics as JSON at the end\n"
+          "  --log WHAT[:FILE]       log blocks,exits,faults,mmu,devices or all; to stderr or FILE\n"
+          "\n"
+          "Keys on the console: Ctrl-A x leaves, Ctrl-A a sends Ctrl-A, Ctrl-A h helps.\n"
+          "\n"
+          "Exit status: 0 halt or left by Ctrl-A x; (v<<1)|1 after a write of v to the debug-exit port;\n"
+          "2 bad input or unusable host; 4 triple fault; 6 timeout; 8 error of the monitor; 128+N signal N.\n",
+          out);
+}
+
+void help_print_version(FILE *out) {
+    fprintf(out, "ringshade %s\n", RINGSHADE_VERSION);
+}

@@ -1,0 +1,11 @@
+// The texts of --help and --version.
+#ifndef APP_HELP_H
+#define APP_HELP_H
+
+#include <stdio.h>
+
+void help_print(FILE *out);     // ringshade --help
+void help_print_run(FILE *out); // ringshade run --help
+void help_print_version(FILE *out);
+
+#endif

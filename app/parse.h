@@ -1,0 +1,24 @@
+// The values that options take. Each function returns 0, or -1 with err filled by a line that names the value.
+#ifndef APP_PARSE_H
+#define APP_PARSE_H
+
+#include "ringshade.h"
+
+#include <stdint.h>
+
+// A size: digits and K, M, G or nothing, which means MiB ("512", "512M", "1G"). In bytes; limits are not checked here.
+int parse_size(const char *text, uint64_t *bytes, struct ringshade_error *err);
+
+// A count of seconds, decimal, with or without a fraction ("30", "0.5"): more than 0, at most RINGSHADE_TIMEOUT_MAX.
+int parse_seconds(const char *text, double *seconds, struct ringshade_error *err);
+
+// "stdio", "null", "pty" or "file:PATH". *path points into text, or is NULL.
+int parse_serial(const char *text, enum ringshade_serial *serial, const char **path, struct ringshade_error *err);
+
+// "adaptive", "direct" or "soft".
+int parse_mmu(const char *text, enum ringshade_mmu *mmu, struct ringshade_error *err);
+
+// Fills err and returns -1.
+int parse_error(struct ringshade_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
