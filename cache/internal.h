@@ -1,0 +1,72 @@
+// What the files of cache/ share. Private to this folder.
+#ifndef CACHE_INTERNAL_H
+#define CACHE_INTERNAL_H
+
+#include "cache/cache.h"
+
+#define CHUNKS            16    // generations that the arena is divided into
+#define FRAME_BUCKETS     16384 // power of two
+#define RETAIN_BUCKETS    16384 // power of two
+#define ROOT_MAX          96
+#define ROOT_RECORD_MAX   2048  // beyond this many entries a root is emptied as a whole
+#define ROOT_PAGES        (1u << 20)
+#define ROOT_BYTES        (ROOT_PAGES * 8u)
+#define SLICE_ENTRIES     4096u
+#define SLICE_BYTES       (SLICE_ENTRIES * 4u)
+#define SLICE_MAX         32768u // reserve of address space for slices
+#define BLOCK_ALIGN       16u
+
+// A stretch of the arena that is filled and evicted as a whole. Its blocks are listed in ascending host order.
+struct chunk {
+    uint32_t start, end, at;
+    struct block **blocks;
+    uint32_t block_count, block_capacity;
+};
+
+// What is known of a guest frame that has, or had, translations.
+struct frame_code {
+    uint32_t frame;
+    struct slice *slices;
+    struct block *loose;
+    struct block *crossing; // blocks of other frames whose instruction runs into this one
+    uint64_t *soft;         // 4,096 bits, or NULL
+    struct frame_code *next;
+};
+
+struct cache {
+    struct arena arena;
+    struct stats *stats;
+    const struct log *log;
+    uint32_t miss;     // address of the miss stub
+    uint32_t code_start; // behind the stubs
+    struct chunk chunks[CHUNKS];
+    unsigned current;  // chunk being filled
+    struct frame_code *frames[FRAME_BUCKETS];
+    struct block *retained[RETAIN_BUCKETS];
+    // Slices
+    uint8_t *slice_pool;
+    uint32_t slice_fresh; // slices of the pool handed out at least once
+    uint32_t *slice_free; // addresses (pool index) given back
+    uint32_t slice_free_count;
+    uint32_t *empty_slice;
+    // Roots
+    int template_fd;
+    struct root empty_root;
+    struct root roots[ROOT_MAX];
+    unsigned root_count;
+    uint64_t root_clock;
+};
+
+struct frame_code *frame_code_find(const struct cache *cache, uint32_t frame); // light
+struct frame_code *frame_code_get(struct cache *cache, uint32_t frame);
+void slices_create(struct cache *cache);
+int codemap_create(struct cache *cache, struct error *err);
+void codemap_destroy(struct cache *cache);
+void slice_reset(struct cache *cache, struct slice *slice);
+void block_kill(struct cache *cache, struct block *block);
+void block_list_push(struct block **head, struct block *block);
+void block_list_remove(struct block *block);
+void retain_insert(struct cache *cache, struct block *block);
+void retain_remove(struct block *block);
+
+#endif

@@ -1,0 +1,319 @@
+// The store of blocks: chunks of the arena that are filled in turn and evicted as a whole, and what happens to a block
+// between its translation and its eviction. Killing cuts every way in (slice entry, links), so that no running code can
+// reach the block again; its bytes stay until its chunk is reused, because a saved host address may still lie in it.
+#include "cache/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// ---- Lists ---------------------------------------------------------------------------------------------------------------
+
+void block_list_push(struct block **head, struct block *block) {
+    block->next_in_slice = *head;
+    block->anchor_in_slice = head;
+    if (*head)
+        (*head)->anchor_in_slice = &block->next_in_slice;
+    *head = block;
+}
+
+void block_list_remove(struct block *block) {
+    if (!block->anchor_in_slice)
+        return;
+    *block->anchor_in_slice = block->next_in_slice;
+    if (block->next_in_slice)
+        block->next_in_slice->anchor_in_slice = block->anchor_in_slice;
+    block->anchor_in_slice = NULL;
+}
+
+static void crossing_push(struct block **head, struct block *block) {
+    block->next_crossing = *head;
+    block->anchor_crossing = head;
+    if (*head)
+        (*head)->anchor_crossing = &block->next_crossing;
+    *head = block;
+}
+
+static void crossing_remove(struct block *block) {
+    if (!block->anchor_crossing)
+        return;
+    *block->anchor_crossing = block->next_crossing;
+    if (block->next_crossing)
+        block->next_crossing->anchor_crossing = block->anchor_crossing;
+    block->anchor_crossing = NULL;
+}
+
+// ---- Links ---------------------------------------------------------------------------------------------------------------
+
+static void patch_branch(const struct cache *cache, const struct block *from, const struct block_exit *exit,
+                         uint32_t target) {
+    uint32_t site = from->host + exit->site;
+    int32_t displacement = (int32_t)(target - (site + 4));
+    // One aligned-or-not 32-bit store: on this processor's own next fetch it is old or new, and both are valid.
+    memcpy(arena_rw(&cache->arena, site), &displacement, sizeof displacement);
+}
+
+static void link_cut(const struct cache *cache, struct block_link *link) {
+    if (!link->target)
+        return;
+    patch_branch(cache, link->owner, &link->exit, link->owner->host + link->exit.cold);
+    *link->anchor = link->next;
+    if (link->next)
+        link->next->anchor = link->anchor;
+    link->target = NULL;
+    cache->stats->links_cut++;
+}
+
+void cache_link(struct cache *cache, struct block *from, unsigned index, struct block *to) {
+    struct block_link *link = &from->links[index];
+    if (link->target)
+        return;
+    link->target = to;
+    link->next = to->incoming;
+    link->anchor = &to->incoming;
+    if (link->next)
+        link->next->anchor = &link->next;
+    to->incoming = link;
+    patch_branch(cache, from, &link->exit, to->host + to->link_entry);
+    cache->stats->links_made++;
+}
+
+void cache_unlink_exits(struct cache *cache, struct block *from) {
+    for (unsigned i = 0; i < from->exit_count; i++)
+        link_cut(cache, &from->links[i]);
+}
+
+// ---- Death ---------------------------------------------------------------------------------------------------------------
+
+void block_kill(struct cache *cache, struct block *block) {
+    if (!block->alive)
+        return;
+    block->alive = false;
+    while (block->incoming)
+        link_cut(cache, block->incoming);
+    cache_unlink_exits(cache, block);
+    if (block->slice && block->slice->entries[block->offset] == block->host)
+        block->slice->entries[block->offset] = cache->miss;
+    block_list_remove(block);
+    crossing_remove(block);
+    block->slice = NULL;
+    retain_insert(cache, block);
+}
+
+unsigned cache_kill_frame(struct cache *cache, uint32_t frame) {
+    struct frame_code *code = frame_code_find(cache, frame);
+    unsigned killed = 0;
+    if (!code)
+        return 0;
+    for (struct slice *slice = code->slices; slice; slice = slice->next_of_frame)
+        for (; slice->blocks; killed++)
+            block_kill(cache, slice->blocks);
+    for (; code->loose; killed++)
+        block_kill(cache, code->loose);
+    for (; code->crossing; killed++)
+        block_kill(cache, code->crossing);
+    return killed;
+}
+
+unsigned cache_kill_at(struct cache *cache, uint32_t frame, uint32_t offset, uint32_t mode) {
+    struct slice *slice = cache_find_slice(cache, frame, mode);
+    unsigned killed = 0;
+    for (struct block *block = slice ? slice->blocks : NULL, *next; block; block = next) {
+        next = block->next_in_slice;
+        if (block->offset <= offset && offset < block->offset + (uint32_t)block->guest_size) {
+            block_kill(cache, block);
+            retain_remove(block); // its bytes are the same but it must not come back in this form
+            killed++;
+        }
+    }
+    return killed;
+}
+
+// ---- Chunks --------------------------------------------------------------------------------------------------------------
+
+static void block_free(struct block *block) {
+    retain_remove(block);
+    free(block->marks);
+    free(block->guest_bytes);
+    free(block);
+}
+
+static void chunk_evict(struct cache *cache, struct chunk *chunk) {
+    for (uint32_t i = 0; i < chunk->block_count; i++) {
+        cache->stats->blocks_killed_evict += chunk->blocks[i]->alive;
+        block_kill(cache, chunk->blocks[i]);
+    }
+    for (uint32_t i = 0; i < chunk->block_count; i++)
+        block_free(chunk->blocks[i]);
+    cache->stats->cache_bytes -= chunk->at - chunk->start;
+    chunk->block_count = 0;
+    chunk->at = chunk->start;
+}
+
+void cache_reserve(struct cache *cache, uint8_t **rw, uint32_t *rx, uint32_t *capacity) {
+    struct chunk *chunk = &cache->chunks[cache->current];
+    if (chunk->end - chunk->at < TRANSLATE_MAX_HOST) {
+        cache->current = (cache->current + 1) % CHUNKS;
+        chunk = &cache->chunks[cache->current];
+        if (chunk->block_count) {
+            chunk_evict(cache, chunk);
+            cache->stats->cache_evictions++;
+        }
+    }
+    *rx = chunk->at;
+    *rw = arena_rw(&cache->arena, chunk->at);
+    *capacity = chunk->end - chunk->at;
+}
+
+static bool chunk_append(struct chunk *chunk, struct block *block) {
+    if (chunk->block_count == chunk->block_capacity) {
+        uint32_t capacity = chunk->block_capacity ? 2 * chunk->block_capacity : 1024;
+        struct block **grown = realloc(chunk->blocks, capacity * sizeof *grown);
+        if (!grown)
+            return false;
+        chunk->blocks = grown;
+        chunk->block_capacity = capacity;
+    }
+    chunk->blocks[chunk->block_count++] = block;
+    return true;
+}
+
+static void *copy_of(const void *data, size_t size) {
+    void *copy = malloc(size ? size : 1);
+    if (copy)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+struct block *cache_commit(struct cache *cache, const struct translate_output *out, uint32_t frame, uint32_t next_frame,
+                           uint32_t offset, uint32_t mode, bool loose, const uint8_t *bytes) {
+    struct chunk *chunk = &cache->chunks[cache->current];
+    struct block *block = calloc(1, sizeof *block);
+    if (!block)
+        return NULL;
+    block->host = chunk->at;
+    block->host_size = out->host_size;
+    block->frame = frame;
+    block->next_frame = next_frame;
+    block->mode = mode;
+    block->offset = (uint16_t)offset;
+    block->guest_size = out->guest_size;
+    block->link_entry = out->link_entry;
+    block->loose = loose;
+    block->mark_count = out->mark_count;
+    block->marks = copy_of(out->marks, out->mark_count * sizeof *out->marks);
+    block->guest_bytes = copy_of(bytes, out->guest_size);
+    if (!block->marks || !block->guest_bytes || !chunk_append(chunk, block)) {
+        block_free(block);
+        return NULL;
+    }
+    block->exit_count = loose ? 0 : out->exit_count;
+    for (unsigned i = 0; i < block->exit_count; i++) {
+        block->links[i].exit = out->exits[i];
+        block->links[i].owner = block;
+    }
+    uint32_t size = (out->host_size + BLOCK_ALIGN - 1) & ~(BLOCK_ALIGN - 1);
+    chunk->at += size;
+    cache->stats->cache_bytes += size;
+    block->alive = true;
+    if (loose) {
+        block_list_push(&frame_code_get(cache, frame)->loose, block);
+    } else {
+        block->slice = cache_slice(cache, frame, mode);
+        block_list_push(&block->slice->blocks, block);
+        block->slice->entries[offset] = block->host;
+    }
+    if (next_frame != CACHE_NO_FRAME)
+        crossing_push(&frame_code_get(cache, next_frame)->crossing, block);
+    return block;
+}
+
+// ---- Host address to block and instruction -----------------------------------------------------------------------------
+
+struct block *cache_block_at(const struct cache *cache, uint32_t host) {
+    for (unsigned i = 0; i < CHUNKS; i++) {
+        const struct chunk *chunk = &cache->chunks[i];
+        if (host < chunk->start || host >= chunk->at || !chunk->block_count)
+            continue;
+        uint32_t low = 0, high = chunk->block_count; // the last block that starts at or before host
+        while (high - low > 1) {
+            uint32_t middle = low + (high - low) / 2;
+            if (chunk->blocks[middle]->host <= host)
+                low = middle;
+            else
+                high = middle;
+        }
+        struct block *block = chunk->blocks[low];
+        return host - block->host < block->host_size ? block : NULL;
+    }
+    return NULL;
+}
+
+const struct block_mark *block_mark_at(const struct block *block, uint32_t host) {
+    uint32_t low = 0, high = block->mark_count, offset = host - block->host;
+    if (!high || block->marks[0].host > offset)
+        return NULL;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (block->marks[middle].host <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &block->marks[low];
+}
+
+// ---- The cache as a whole ----------------------------------------------------------------------------------------------
+
+struct cache *cache_create(const struct cache_config *config, struct error *err) {
+    struct cache *cache = calloc(1, sizeof *cache);
+    if (!cache) {
+        error_set(err, "out of memory");
+        return NULL;
+    }
+    cache->stats = config->stats;
+    cache->log = config->log;
+    if (arena_create(&cache->arena, (config->mib ? config->mib : CACHE_DEFAULT_MIB) << 20, err) < 0) {
+        free(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+int cache_install_stubs(struct cache *cache, const void *code, uint32_t size, uint32_t miss_offset, struct error *err) {
+    memcpy(cache->arena.rw, code, size);
+    cache->miss = cache->arena.rx + miss_offset;
+    cache->code_start = cache->arena.rx + ((size + 4095) & ~4095u);
+    uint32_t share = (cache->arena.rx + cache->arena.size - cache->code_start) / CHUNKS & ~4095u;
+    if (share < 2 * TRANSLATE_MAX_HOST)
+        return error_set(err, "code cache too small: at least 2 MiB are needed");
+    for (unsigned i = 0; i < CHUNKS; i++) {
+        cache->chunks[i].start = cache->chunks[i].at = cache->code_start + i * share;
+        cache->chunks[i].end = cache->chunks[i].start + share;
+    }
+    return codemap_create(cache, err);
+}
+
+void cache_destroy(struct cache *cache) {
+    for (unsigned i = 0; i < CHUNKS; i++) {
+        for (uint32_t j = 0; j < cache->chunks[i].block_count; j++)
+            block_free(cache->chunks[i].blocks[j]);
+        free(cache->chunks[i].blocks);
+    }
+    for (unsigned bucket = 0; bucket < FRAME_BUCKETS; bucket++)
+        for (struct frame_code *code = cache->frames[bucket], *next; code; code = next) {
+            next = code->next;
+            for (struct slice *slice = code->slices, *after; slice; slice = after) {
+                after = slice->next_of_frame;
+                free(slice);
+            }
+            free(code->soft);
+            free(code);
+        }
+    codemap_destroy(cache);
+    arena_destroy(&cache->arena);
+    free(cache);
+}
+
+const struct arena *cache_arena(const struct cache *cache) {
+    return &cache->arena;
+}
