@@ -22,7 +22,7 @@ enum ram_frame_flag {
 
 struct ram {
     int fd;              // the memfd
-    uint64_t size;       // bytes; a multiple of 4 MiB
+    uint64_t size;       // bytes; whole pages
     uint8_t *host;       // the monitor's mapping: host + gpa
     uint8_t *frame_flags; // by frame number, enum ram_frame_flag, accessed with __atomic
 };
