@@ -1,0 +1,1 @@
+add_guest(smoke smoke SOURCES smoke.c)
