@@ -1,0 +1,243 @@
+// Putting the PC together: which device sits at which ports and lines (IBM PC/AT Technical Reference, section 1). Never
+// reaches into a device: everything goes through the interfaces in devices/ and cpu/cpu.h.
+#include "machine/pc.h"
+
+#include "devices/bus.h"
+#include "devices/chardev.h"
+#include "devices/debug_exit.h"
+#include "devices/dma.h"
+#include "devices/dmatest.h"
+#include "devices/i8042.h"
+#include "devices/i8254.h"
+#include "devices/i8259.h"
+#include "devices/mc146818.h"
+#include "devices/ns16550.h"
+#include "devices/port61.h"
+#include "devices/port92.h"
+#include "devices/post.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_KEYBOARD = 1, PC_IRQ_COM1 = NS16550_COM1_IRQ, PC_IRQ_RTC = 8 };
+
+#define CMOS_EQUIPMENT          0x14
+#define CMOS_EQUIPMENT_FPU      0x02
+#define CMOS_EQUIPMENT_KEYBOARD 0x04
+
+static void set_intr(void *opaque, unsigned number, bool level) {
+    (void)number;
+    vcpu_set_intr(((struct pc *)opaque)->vcpu, level);
+}
+
+static void set_a20(void *opaque, bool enabled) {
+    vcpu_set_a20(((struct pc *)opaque)->vcpu, enabled);
+}
+
+static void request_reset(void *opaque) {
+    vcpu_request_reset(((struct pc *)opaque)->vcpu);
+}
+
+static uint8_t acknowledge(void *opaque) {
+    return i8259_acknowledge(((struct pc *)opaque)->pic);
+}
+
+static void lock(void *opaque) {
+    event_loop_lock(((struct pc *)opaque)->loop);
+}
+
+static void unlock(void *opaque) {
+    event_loop_unlock(((struct pc *)opaque)->loop);
+}
+
+static int dma_read(void *opaque, uint64_t gpa, void *data, uint64_t size) {
+    return vcpu_dma_read(((struct pc *)opaque)->vcpu, gpa, data, size);
+}
+
+static int dma_write(void *opaque, uint64_t gpa, const void *data, uint64_t size) {
+    return vcpu_dma_write(((struct pc *)opaque)->vcpu, gpa, data, size);
+}
+
+static int create_core(struct pc *pc, const struct pc_config *config, struct error *err) {
+    if (ram_create(&pc->ram, config->memory, err)) {
+        pc->ram = (struct ram){0};
+        return -1;
+    }
+    pc->loop = event_loop_create(device_clock_host(), err);
+    if (!pc->loop)
+        return -1;
+    pc->io = io_bus_create(config->log);
+    pc->mmio = mmio_bus_create(config->log);
+    if (!pc->io || !pc->mmio)
+        return error_set(err, "out of memory");
+    struct cpu_config cpu = {
+        .ram = &pc->ram,
+        .io = pc->io,
+        .mmio = pc->mmio,
+        .log = config->log,
+        .stats = config->stats,
+        .policy = config->policy,
+        .verify = config->verify,
+        .no_link = config->no_link,
+        .cache_mib = config->cache_mib,
+        .acknowledge = acknowledge,
+        .lock = lock,
+        .unlock = unlock,
+        .opaque = pc,
+    };
+    pc->vcpu = vcpu_create(&cpu, err);
+    return pc->vcpu ? 0 : -1;
+}
+
+static void fill_cmos(struct pc *pc) {
+    mc146818_set_cmos(pc->rtc, CMOS_EQUIPMENT, CMOS_EQUIPMENT_FPU | CMOS_EQUIPMENT_KEYBOARD);
+    mc146818_set_memory_size(pc->rtc, pc->ram.size); // mends the checksum, so it comes last
+}
+
+// Timer, clock and keyboard: what hangs on interrupt lines.
+static int create_irq_devices(struct pc *pc, const struct pc_config *config, struct error *err) {
+    struct irq_line intr = {.set = set_intr, .opaque = pc};
+    pc->pic = i8259_create(pc->io, intr, config->log, err);
+    if (!pc->pic)
+        return -1;
+    pc->pit = i8254_create(pc->io, pc->loop, i8259_line(pc->pic, PC_IRQ_TIMER), err);
+    if (!pc->pit)
+        return -1;
+    pc->port61 = port61_create(pc->io, pc->loop, pc->pit, err);
+    if (!pc->port61)
+        return -1;
+    pc->rtc = mc146818_create(pc->io, pc->loop, i8259_line(pc->pic, PC_IRQ_RTC), MC146818_HOST_TIME, err);
+    if (!pc->rtc)
+        return -1;
+    fill_cmos(pc);
+    struct i8042_config kbc = {
+        .irq = i8259_line(pc->pic, PC_IRQ_KEYBOARD),
+        .a20 = &pc->a20,
+        .reset = request_reset,
+        .opaque = pc,
+        .keyboard = true,
+    };
+    pc->kbc = i8042_create(pc->io, &kbc, err);
+    return pc->kbc ? 0 : -1;
+}
+
+static int create_ports(struct pc *pc, const struct pc_config *config, struct error *err) {
+    pc->port92 = port92_create(pc->io, &pc->a20, request_reset, pc, err);
+    if (!pc->port92)
+        return -1;
+    pc->post = post_create(pc->io, err);
+    if (!pc->post)
+        return -1;
+    pc->debug_exit = debug_exit_create(pc->io, config->debug_exit, config->opaque, err);
+    if (!pc->debug_exit)
+        return -1;
+    if (!config->dma_test)
+        return 0;
+    struct dma_port dma = {.read = dma_read, .write = dma_write, .opaque = pc};
+    pc->dmatest = dmatest_create(pc->io, pc->loop, i8259_line(pc->pic, DMATEST_IRQ), dma, err);
+    return pc->dmatest ? 0 : -1;
+}
+
+int pc_create(struct pc *pc, const struct pc_config *config, struct error *err) {
+    *pc = (struct pc){
+        .a20 = {.enabled = true, .changed = set_a20, .opaque = pc},
+        .log = config->log,
+        .quit = config->quit,
+        .opaque = config->opaque,
+    };
+    if (create_core(pc, config, err) || create_irq_devices(pc, config, err) || create_ports(pc, config, err)) {
+        pc_destroy(pc);
+        return -1;
+    }
+    return 0;
+}
+
+int pc_connect_serial(struct pc *pc, const char *spec, struct error *err) {
+    struct chardev_console console = {.quit = pc->quit, .opaque = pc->opaque};
+    pc->serial = chardev_open(spec, pc->loop, &console, pc->log, err);
+    if (!pc->serial)
+        return -1;
+    pc->uart = ns16550_create(pc->io, NS16550_COM1_PORT, i8259_line(pc->pic, PC_IRQ_COM1), pc->serial, err);
+    if (pc->uart)
+        return 0;
+    chardev_close(pc->serial);
+    pc->serial = NULL;
+    return -1;
+}
+
+int pc_start(struct pc *pc, struct error *err) {
+    if (pc->loop_runs)
+        return 0;
+    if (event_loop_start(pc->loop, err))
+        return -1;
+    pc->loop_runs = true;
+    return 0;
+}
+
+static void destroy_devices(struct pc *pc) {
+    if (pc->uart)
+        ns16550_destroy(pc->uart);
+    if (pc->serial)
+        chardev_close(pc->serial);
+    if (pc->dmatest)
+        dmatest_destroy(pc->dmatest);
+    if (pc->debug_exit)
+        debug_exit_destroy(pc->debug_exit);
+    if (pc->post)
+        post_destroy(pc->post);
+    if (pc->port92)
+        port92_destroy(pc->port92);
+    if (pc->kbc)
+        i8042_destroy(pc->kbc);
+    if (pc->rtc)
+        mc146818_destroy(pc->rtc);
+    if (pc->port61)
+        port61_destroy(pc->port61);
+    if (pc->pit)
+        i8254_destroy(pc->pit);
+    if (pc->pic)
+        i8259_destroy(pc->pic);
+}
+
+void pc_destroy(struct pc *pc) {
+    if (pc->loop_runs)
+        event_loop_stop(pc->loop);
+    destroy_devices(pc);
+    if (pc->vcpu)
+        vcpu_destroy(pc->vcpu);
+    if (pc->mmio)
+        mmio_bus_destroy(pc->mmio);
+    if (pc->io)
+        io_bus_destroy(pc->io);
+    if (pc->loop)
+        event_loop_destroy(pc->loop);
+    if (pc->ram.size)
+        ram_destroy(&pc->ram);
+    *pc = (struct pc){0};
+}
+
+static void reset_devices(struct pc *pc) {
+    if (pc->dmatest)
+        dmatest_reset(pc->dmatest);
+    if (pc->uart)
+        ns16550_reset(pc->uart);
+    port92_reset(pc->port92);
+    i8042_reset(pc->kbc);
+    mc146818_reset(pc->rtc);
+    i8254_reset(pc->pit);
+    port61_reset(pc->port61);
+    i8259_reset(pc->pic);
+    a20_gate_set(&pc->a20, true);
+}
+
+int pc_reset(struct pc *pc, struct error *err) {
+    event_loop_lock(pc->loop);
+    reset_devices(pc);
+    event_loop_unlock(pc->loop);
+    vcpu_reset(pc->vcpu);
+    // Gives the pages back; the next access finds zeros.
+    if (fallocate(pc->ram.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)pc->ram.size))
+        return error_set(err, "cannot clear the guest's memory: %s", strerror(errno));
+    return 0;
+}
