@@ -15,6 +15,9 @@
 
 struct mmu;
 
+// MAXPHYADDR: what CPUID must announce (leaf 80000008h, or PAE without it). Higher bits of PAE entries are reserved.
+#define MMU_PHYSICAL_BITS 36
+
 enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXEC };
 enum mmu_form_policy { MMU_FORM_ADAPTIVE, MMU_FORM_DIRECT, MMU_FORM_SOFT };
 
@@ -25,9 +28,11 @@ struct mmu_config {
     const struct log *log;
     enum mmu_form_policy policy;
     // A write hit frame `frame`, whose RAM_FRAME_CODE flag is set. The callee kills its translations and clears the flag
-    // (or leaves it set where blocks check themselves). Called before the bytes change.
+    // (or leaves it set where blocks check themselves). Called before the bytes change. Setting A or D in a table that lies
+    // in such a frame calls it too, out of any function that walks, soft_miss and window_fault included.
     void (*code_written)(void *opaque, uint32_t frame);
-    // Guest-physical accesses outside RAM, size 1 to 8.
+    // Guest-physical accesses outside RAM, size 1, 2, 4 or 8. The three callbacks may be reached from light code: whoever
+    // implements them saves the guest's FPU state before it uses SSE.
     uint64_t (*device_read)(void *opaque, uint64_t gpa, unsigned size);
     void (*device_write)(void *opaque, uint64_t gpa, unsigned size, uint64_t value);
     void *opaque;
@@ -74,7 +79,8 @@ struct mmu_page {
 // through the code-aware write path. Returns 0, or -1 with *fault filled and nothing changed.
 int mmu_walk(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user, struct mmu_page *page,
              struct mmu_fault *fault);
-// The same without setting A or D and without a fault: for debuggers and fault-around. Returns 0 or -1.
+// The same without setting A or D and without a fault: for debuggers and fault-around. Returns 0 or -1. page->writable
+// then tells what CPL 3 could do.
 int mmu_peek(struct mmu *mmu, uint32_t linear, struct mmu_page *page);
 
 // ---- Guest-linear memory for C code: any size up to 4096, page crossings and devices included ---------------------------

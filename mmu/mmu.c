@@ -1,0 +1,103 @@
+// Creation of the shadow MMU and its control state: what each change of CR0, CR3, CR4, EFER and A20 invalidates. Intel SDM
+// vol. 3A, 4.4.1 (when the PDPTE registers are loaded) and 4.10.4 (invalidation).
+#include "mmu/state.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+// Changes of these bits load the PDPTE registers (SDM vol. 3A, 4.4.1).
+#define PDPTE_CR0 (CONTROL_CR0_PG | CONTROL_CR0_CD | CONTROL_CR0_NW)
+#define PDPTE_CR4 (CONTROL_CR4_PAE | CONTROL_CR4_PSE | CONTROL_CR4_PGE)
+
+static void derive(struct mmu *mmu) {
+    const struct mmu_control *control = &mmu->control;
+    mmu->paging = control->cr0 & CONTROL_CR0_PG;
+    mmu->pae = mmu->paging && (control->cr4 & CONTROL_CR4_PAE);
+    mmu->pse = mmu->pae || (control->cr4 & CONTROL_CR4_PSE);
+    mmu->pge = control->cr4 & CONTROL_CR4_PGE;
+    mmu->wp = control->cr0 & CONTROL_CR0_WP;
+    mmu->nx = mmu->pae && control->nxe;
+    mmu->a20_mask = control->a20 ? ~0ull : ~(1ull << 20);
+    uint64_t high = mmu->pae ? ~((1ull << MMU_PHYSICAL_BITS) - 1) & ~PTE_XD : 0;
+    if (mmu->pae && !control->nxe) {
+        high |= PTE_XD;
+    }
+    mmu->reserved_pte = high;
+    // Bits between the PAT bit (12) and the frame address: no PSE-36.
+    mmu->reserved_large = mmu->pae ? high | 0x1fe000 : 0x3fe000;
+}
+
+struct mmu *mmu_create(const struct mmu_config *config, struct error *err) {
+    struct mmu *mmu = calloc(1, sizeof(*mmu));
+    if (!mmu) {
+        error_set(err, "no memory for the shadow MMU");
+        return NULL;
+    }
+    mmu->ram = config->ram;
+    mmu->abi = config->abi;
+    mmu->stats = config->stats;
+    mmu->log = config->log;
+    mmu->policy = config->policy;
+    mmu->code_written = config->code_written;
+    mmu->device_read = config->device_read;
+    mmu->device_write = config->device_write;
+    mmu->opaque = config->opaque;
+    mmu->control.a20 = true;
+    derive(mmu);
+    softtlb_reset(mmu);
+    if (window_create(mmu, err)) {
+        free(mmu);
+        return NULL;
+    }
+    return mmu;
+}
+
+void mmu_destroy(struct mmu *mmu) {
+    if (mmu) {
+        window_destroy(mmu);
+        free(mmu);
+    }
+}
+
+int mmu_set_control(struct mmu *mmu, const struct mmu_control *control) {
+    struct mmu_control old = mmu->control;
+    mmu->control = *control;
+    derive(mmu);
+    bool load = mmu->pae && (((old.cr0 ^ control->cr0) & PDPTE_CR0) || ((old.cr4 ^ control->cr4) & PDPTE_CR4) ||
+                             old.cr3 != control->cr3);
+    if (load) {
+        uint64_t pdpte[4];
+        if (walk_load_pdptes(mmu, control->cr3, pdpte)) {
+            mmu->control = old;
+            derive(mmu);
+            return -1;
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            mmu->pdpte[i] = pdpte[i];
+        }
+    }
+    softtlb_flush(mmu, false);
+    window_control_changed(mmu);
+    return 0;
+}
+
+int mmu_load_cr3(struct mmu *mmu, uint32_t cr3) {
+    if (mmu->pae) {
+        uint64_t pdpte[4];
+        if (walk_load_pdptes(mmu, cr3, pdpte)) {
+            return -1;
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            mmu->pdpte[i] = pdpte[i];
+        }
+    }
+    mmu->control.cr3 = cr3;
+    softtlb_flush(mmu, mmu->pge);
+    window_cr3_loaded(mmu);
+    return 0;
+}
+
+void mmu_invlpg(struct mmu *mmu, uint32_t linear) {
+    softtlb_invlpg(mmu, linear);
+    window_invlpg(mmu, linear);
+}
