@@ -73,9 +73,12 @@ enum callout_result {
     CALLOUT_LEAVE,    // to the dispatcher, going on at abi.eip, which the function has set (HLT, shadow, stop)
 };
 
+// Not an exception: the run is being stopped (engine_stop was called). cpu_deliver_fault leaves the state alone then.
+#define CPU_FAULT_STOP 0xff
+
 // A pending exception of the current instruction.
 struct cpu_fault {
-    uint8_t vector;
+    uint8_t vector; // enum cpu_vector, or CPU_FAULT_STOP
     bool has_error;
     bool software;   // INT n, INT3, INTO: DPL of the gate is checked, EIP pushed is the next one
     uint32_t error;
@@ -88,10 +91,11 @@ struct cpu_msr {
     uint64_t pat, misc_enable;
 };
 
-// What the fast path of a segment load remembers: descriptor bytes last loaded through a selector.
+// What the fast path of a segment load remembers: descriptor bytes last loaded through a selector, at which privilege.
 struct segment_memo {
     uint16_t selector;
     bool valid;
+    uint8_t cpl;
     uint64_t descriptor;
 };
 
@@ -108,6 +112,8 @@ struct vcpu {
     struct cpu_msr msr;
     bool a20;
     uint32_t mode; // of the blocks that run now: enum mode_bit, kept by cpu_mode_update
+    uint32_t segment_mode; // its part that depends on the segment registers, kept by cpu_commit_segment
+    uint32_t control_mode; // its part that depends on CR0 and CR4, kept by cpu_control_update
     struct cpu_fault fault;
     struct segment_memo memo[CPU_SEG_COUNT];
 
@@ -144,6 +150,13 @@ static inline bool cpu_protected(const struct vcpu *v) { return v->cr0 & CR0_PE;
 uint32_t cpu_get_reg(const struct vcpu *v, unsigned reg, unsigned size);         // size 1 (AL.. BH), 2, 4
 void cpu_set_reg(struct vcpu *v, unsigned reg, unsigned size, uint32_t value);
 uint32_t cpu_linear_eip(const struct vcpu *v); // CS base + EIP
+// The architectural reset state (SDM vol. 3A, table 9-1): everything in v but config and the engine's part. reset.c
+void cpu_reset_state(struct vcpu *v);
+// Recomputes what depends on CR0, CR4, EFER or A20 and hands them to the mmu, which drops its translations. 0, or -1 if
+// a PDPTE has a reserved bit set (control.c). The caller flushes roots and calls cpu_mode_update.
+int cpu_control_apply(struct vcpu *v);
+// v->fault becomes the #DB of a single step (DR6.BS set), to be delivered at the next instruction (exception.c).
+void cpu_raise_single_step(struct vcpu *v);
 
 // ---- Memory through segments (access.c): checks type, limit, canonical rules; #GP(0) or #SS(0); 0 or -1 with v->fault ------
 
