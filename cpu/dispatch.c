@@ -1,0 +1,283 @@
+// The dispatcher: serves requests, delivers interrupts and pending faults at instruction boundaries, finds or translates
+// the block at EIP and enters it. The guest's FPU state is parked whenever this runs.
+#include "cpu/engine.h"
+#include "cpu/stubs.h"
+
+#include <string.h>
+
+uint64_t engine_now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+// ---- From EIP to a block ---------------------------------------------------------------------------------------------------
+
+struct fetch {
+    uint32_t frame;
+    bool in_ram, global;
+};
+
+// Walks for an instruction fetch and takes a snapshot of the frame, which counts as holding code from here on.
+static int fetch_page(struct vcpu *v, uint32_t linear, uint8_t bytes[4096], struct fetch *fetch) {
+    struct mmu_page page;
+    struct mmu_fault fault;
+    if (mmu_walk(v->mmu, linear, MMU_EXEC, cpu_user(v), &page, &fault) < 0)
+        return cpu_raise_page(v, &fault);
+    fetch->frame = (uint32_t)(page.gpa >> 12);
+    fetch->global = page.global;
+    fetch->in_ram = page.host != NULL;
+    if (fetch->in_ram) {
+        if (!(__atomic_load_n(&v->config.ram->frame_flags[fetch->frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
+            mmu_protect_frame(v->mmu, fetch->frame);
+        memcpy(bytes, page.host, 4096);
+    } else {
+        mmu_read_phys(v->mmu, page.gpa, bytes, 4096);
+    }
+    return 0;
+}
+
+static void count_block(struct vcpu *v, const struct translate_output *out) {
+    struct stats *s = v->stats;
+    s->blocks_translated++;
+    s->insns_translated += out->insns;
+    s->insns_identity += out->identity;
+    s->insns_inline += out->inlined;
+    s->insns_callout += out->callouts;
+    s->operands_direct += out->operands_direct;
+    s->operands_soft += out->operands_soft;
+}
+
+static int verify(struct vcpu *v, const struct translate_input *in, const struct translate_output *out) {
+    const struct verify_input check = {
+        .code = in->code_rw, .code_rx = in->code_rx, .size = out->host_size, .out = out,
+        .stub = v->engine->stub, .next_slice = in->next_slice, .mode = in->mode,
+    };
+    return verify_block(&check, &v->error);
+}
+
+// Translates the block at `linear`, whose page is in e->page. NULL with v->fault set, or after engine_stop.
+static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, const struct fetch *first, bool loose) {
+    struct engine *e = v->engine;
+    uint64_t start = engine_now_ns();
+    struct translate_input in = {
+        .page = e->page, .offset = linear & 4095, .mode = mode, .soft_map = cache_soft_map(e->cache, first->frame),
+    };
+    memcpy(in.stub, e->stub, sizeof in.stub);
+    cache_reserve(e->cache, &in.code_rw, &in.code_rx, &in.capacity);
+    enum translate_status status = translate_block(&in, &e->out, &v->error);
+    struct fetch second = {.frame = CACHE_NO_FRAME};
+    if (status == TRANSLATE_NEED_NEXT) {
+        uint32_t next = (linear & ~4095u) + 4096;
+        if (fetch_page(v, next, e->next_page, &second) < 0)
+            return NULL;
+        in.next = e->next_page;
+        if (!loose) {
+            struct slice *slice = cache_slice(e->cache, second.frame, mode);
+            in.next_slice = (uint64_t)(uintptr_t)slice->entries;
+        }
+        status = translate_block(&in, &e->out, &v->error);
+    }
+    if (status != TRANSLATE_OK || (v->config.verify && verify(v, &in, &e->out) < 0)) {
+        engine_stop(v, CPU_STOP_ERROR);
+        return NULL;
+    }
+    uint8_t bytes[4096 + 16];
+    uint32_t on_page = 4096 - in.offset;
+    uint32_t here = e->out.guest_size < on_page ? e->out.guest_size : on_page;
+    memcpy(bytes, e->page + in.offset, here);
+    if (e->out.guest_size > here)
+        memcpy(bytes + here, e->next_page, e->out.guest_size - here);
+    struct block *block = cache_commit(e->cache, &e->out, first->frame, second.frame, in.offset, mode, loose, bytes);
+    if (!block) {
+        error_set(&v->error, "out of memory");
+        engine_stop(v, CPU_STOP_ERROR);
+        return NULL;
+    }
+    count_block(v, &e->out);
+    v->stats->ns_translate += engine_now_ns() - start;
+    log_line(v->log, LOG_BLOCKS, "block %08x frame %05x mode %08x: %u instructions, %u bytes at %08x", linear,
+             first->frame, mode, e->out.insns, e->out.host_size, block->host);
+    return block;
+}
+
+// A crossing block is valid only with the second page that it was made for; its check reads the root.
+static bool second_page_agrees(struct vcpu *v, uint32_t linear, const struct block *block) {
+    struct engine *e = v->engine;
+    struct fetch second;
+    uint32_t next = (linear & ~4095u) + 4096;
+    if (fetch_page(v, next, e->next_page, &second) < 0)
+        return false;
+    if (second.frame != block->next_frame)
+        return false;
+    if (!block->loose)
+        root_set(e->cache, e->root, next, cache_slice(e->cache, second.frame, block->mode), second.global);
+    return true;
+}
+
+struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) {
+    struct engine *e = v->engine;
+    struct fetch fetch;
+    uint32_t offset = linear & 4095;
+    v->fault.vector = 0xff;
+    if (fetch_page(v, linear, e->page, &fetch) < 0)
+        return NULL;
+    bool loose = mode & (MODE_ONE | MODE_CS_CHECKED) || !fetch.in_ram;
+    struct block *block = loose ? cache_find_loose(e->cache, fetch.frame, offset, mode)
+                                : cache_find(e->cache, fetch.frame, offset, mode);
+    if (block && !fetch.in_ram) { // bytes of a device may change at any time
+        cache_kill_frame(e->cache, fetch.frame);
+        block = NULL;
+    }
+    if (!block && !loose)
+        block = cache_revive(e->cache, fetch.frame, offset, mode, e->page + offset, 4096 - offset);
+    if (block && block->next_frame != CACHE_NO_FRAME && !second_page_agrees(v, linear, block)) {
+        if (v->fault.vector != 0xff)
+            return NULL;
+        cache_kill_at(e->cache, fetch.frame, offset, mode);
+        block = NULL;
+    }
+    if (!block) {
+        block = translate(v, linear, mode, &fetch, loose);
+        if (!block)
+            return NULL;
+        if (block->next_frame != CACHE_NO_FRAME && !second_page_agrees(v, linear, block))
+            return NULL;
+    }
+    if (!loose && fetch.in_ram)
+        root_set(e->cache, e->root, linear, block->slice, fetch.global);
+    return block;
+}
+
+// ---- Running -------------------------------------------------------------------------------------------------------------
+
+static void link_exit(struct vcpu *v, struct block *to) {
+    struct engine *e = v->engine;
+    struct block *from = e->link_from;
+    e->link_from = NULL;
+    if (from && e->link_evictions == v->stats->cache_evictions && from->alive && from->slice == to->slice && to->slice &&
+        !v->config.no_link && from->links[e->link_index].exit.target == to->offset)
+        cache_link(e->cache, from, e->link_index, to);
+}
+
+// Delivers v->fault at abi.eip. A fault during delivery has become #DF or a triple fault inside.
+static void deliver(struct vcpu *v) {
+    v->engine->fault_pending = false;
+    v->abi.shadow = 0;
+    v->stats->exceptions++;
+    if (v->fault.vector == VECTOR_PF)
+        v->stats->page_faults++;
+    log_line(v->log, LOG_FAULTS, "exception %u error %x cr2 %08x at %04x:%08x", v->fault.vector, v->fault.error,
+             v->fault.cr2, v->seg[CPU_SEG_CS].selector, v->abi.eip);
+    if (cpu_deliver_fault(v) < 0)
+        engine_stop(v, CPU_STOP_TRIPLE_FAULT);
+}
+
+// SDM vol. 3A 6.6: the limit check of an instruction fetch, for segments that have one.
+static bool fetch_limit_ok(struct vcpu *v) {
+    if (!(v->mode & MODE_CS_CHECKED) || v->abi.eip <= v->seg[CPU_SEG_CS].limit)
+        return true;
+    cpu_raise_error(v, VECTOR_GP, 0);
+    return false;
+}
+
+static void enter(struct vcpu *v, struct block *block, uint32_t linear) {
+    struct engine *e = v->engine;
+    v->stats->dispatches++;
+    v->abi.r8 = linear;
+    v->abi.exit_site = block->host;
+    void (*go)(struct vcpu_abi *) = (void (*)(struct vcpu_abi *))(uintptr_t)(e->gate - (uint32_t)(stub_gate - stub_enter));
+    go(&v->abi);
+}
+
+// A software interrupt clears TF on its way; a load of SS holds the trap back with everything else.
+static bool step_suppressed(const struct vcpu *v) {
+    uint8_t id = v->engine->last_callout;
+    return id == CALLOUT_INT || (v->abi.shadow && (id == CALLOUT_LOAD_SEG || id == CALLOUT_POP_SEG));
+}
+
+static void run_block(struct vcpu *v) {
+    struct engine *e = v->engine;
+    bool shadow = v->abi.shadow, step = v->abi.sys_flags & EFLAGS_TF;
+    v->abi.shadow = 0;
+    if (shadow)
+        cpu_mode_update(v);
+    uint32_t mode = v->mode | (shadow || step ? MODE_ONE : 0u), linear = cpu_linear_eip(v);
+    struct block *block = fetch_limit_ok(v) ? engine_find_block(v, linear, mode) : NULL;
+    if (!block) {
+        if (!e->stopping)
+            deliver(v);
+        return;
+    }
+    link_exit(v, block);
+    e->one_shot = mode & (MODE_ONE | MODE_CS_CHECKED);
+    e->last_callout = CALLOUT_COUNT;
+    enter(v, block, linear);
+    e->one_shot = false;
+    if (step && !e->fault_pending && !e->stopping && !step_suppressed(v)) { // SDM vol. 3B 17.3.1.4
+        v->dr[6] |= 1u << 14;
+        cpu_raise(v, VECTOR_DB);
+        e->fault_pending = true;
+    }
+}
+
+static bool take_interrupt(struct vcpu *v) {
+    struct engine *e = v->engine;
+    if (!(v->abi.sys_flags & EFLAGS_IF) || v->abi.shadow || !__atomic_load_n(&e->intr, __ATOMIC_SEQ_CST))
+        return false;
+    e->halted = false;
+    uint8_t vector = v->config.acknowledge(v->config.opaque);
+    v->stats->interrupts++;
+    log_line(v->log, LOG_FAULTS, "interrupt %02x at %04x:%08x", vector, v->seg[CPU_SEG_CS].selector, v->abi.eip);
+    if (cpu_deliver_interrupt(v, vector) < 0)
+        engine_stop(v, CPU_STOP_TRIPLE_FAULT);
+    return true;
+}
+
+// Everything that waits for an instruction boundary. False when the run is over.
+static bool serve(struct vcpu *v) {
+    struct engine *e = v->engine;
+    v->abi.request = ABI_REQUEST_NONE;
+    v->abi.live_root = (uint64_t)(uintptr_t)e->root->map;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); // requests that come from here on arm anew
+    engine_serve_dma(v);
+    if (e->fault_pending)
+        deliver(v);
+    if (e->stopping)
+        return false;
+    if (__atomic_exchange_n(&e->stop_requested, 0, __ATOMIC_SEQ_CST)) {
+        engine_stop(v, CPU_STOP_REQUESTED);
+        return false;
+    }
+    if (__atomic_exchange_n(&e->reset_requested, 0, __ATOMIC_SEQ_CST)) {
+        engine_stop(v, CPU_STOP_RESET);
+        return false;
+    }
+    take_interrupt(v);
+    return !e->stopping;
+}
+
+enum cpu_stop vcpu_run(struct vcpu *v) {
+    struct engine *e = v->engine;
+    e->stopping = false;
+    if (host_signals_install(v, &v->error) < 0)
+        return CPU_STOP_ERROR;
+    uint64_t start = engine_now_ns();
+    engine_mode_changed(v);
+    __atomic_store_n(&e->running, 1, __ATOMIC_SEQ_CST);
+    while (serve(v)) {
+        if (!e->halted) {
+            run_block(v);
+        } else if (v->abi.sys_flags & EFLAGS_IF) {
+            v->abi.shadow = 0;
+            engine_wait(v);
+        } else {
+            engine_stop(v, CPU_STOP_HALT);
+        }
+    }
+    __atomic_store_n(&e->running, 0, __ATOMIC_SEQ_CST);
+    engine_serve_dma(v);
+    host_signals_remove(v);
+    v->stats->ns_total += engine_now_ns() - start;
+    return e->why;
+}

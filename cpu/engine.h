@@ -1,0 +1,97 @@
+// The engine: where translator, code cache and shadow MMU meet. The dispatcher finds or makes the block at EIP and
+// enters it; exits.c is what translated code reaches through the stubs; host.c turns host signals into guest faults,
+// window fills and kicks; kick.c is how other threads get the vCPU's attention. Private to cpu/.
+#ifndef CPU_ENGINE_H
+#define CPU_ENGINE_H
+
+#include "cache/cache.h"
+#include "cpu/vcpu.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ENGINE_DMA_QUEUE   64      // pending kill requests of the I/O thread
+#define ENGINE_SIGNAL_STACK 262144 // bytes of the alternate signal stack
+
+// The root that code of one privilege last used: what a privilege switch finds without a search.
+struct root_memo {
+    uint32_t view, mode;
+    uint64_t generation;
+    struct root *root;
+};
+
+struct engine {
+    struct vcpu *v;
+    struct cache *cache;
+    uint32_t stub[STUB_COUNT];
+    uint32_t gate, gate_end, code_start; // host addresses: the gate; where blocks begin
+    uint32_t miss;                       // what an empty slice entry holds
+    struct root *root;                   // of v->mode and the current view
+    const struct root *empty;
+    struct root_memo memo[2];            // [1] CPL 3
+
+    bool one_shot;     // the block entered last has MODE_ONE: every exit goes to the dispatcher
+    bool code_killed;  // a write hit translated code since the last entry: leave at the next instruction
+    uint8_t last_callout; // id of the last callout: some of them suppress the single-step trap
+    uint32_t fault_eip; // with EXIT_FAULT: the instruction's EIP
+    bool fault_pending; // v->fault is to be delivered at abi.eip before anything runs
+    struct block *link_from; // the exit that led here, to be linked once its target exists
+    unsigned link_index;
+    uint64_t link_evictions;
+
+    bool halted;       // HLT executed, waiting
+    bool stopping;
+    enum cpu_stop why;
+
+    // Shared with other threads, accessed with __atomic.
+    uint32_t wake;     // futex word: bumped at every event
+    uint8_t intr;      // level of the interrupt controller's output
+    uint8_t stop_requested, reset_requested;
+    uint8_t running;   // vcpu_run is active: kicks make sense
+    uint8_t waiting;   // in the futex wait of HLT
+    int tid;
+
+    pthread_mutex_t dma_lock;
+    pthread_cond_t dma_done;
+    uint32_t dma_frames[ENGINE_DMA_QUEUE];
+    unsigned dma_count;
+
+    void *guard_page;  // what seg_base_p of a null selector points to
+    void *signal_stack;
+    bool gs_volatile;  // this host's kernel does not keep gs base across context switches
+    uint8_t page[4096], next_page[4096]; // snapshots for the translator
+    struct translate_output out;
+};
+
+static inline uint64_t *engine_return_slot(struct vcpu *v) {
+    return (uint64_t *)(uintptr_t)(v->abi.host_rsp - 8);
+}
+
+// dispatch.c
+struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode); // translates; NULL: v->fault or a stop
+
+// exits.c: entries of the stubs, and the way on at abi.eip without leaving translated code
+uint64_t engine_callout(struct vcpu_abi *abi);
+uint64_t engine_soft_miss(struct vcpu_abi *abi);
+uint64_t engine_writeback(struct vcpu_abi *abi);
+uint64_t engine_gate_slow(struct vcpu_abi *abi);
+uint64_t engine_exit(struct vcpu_abi *abi);
+
+// kick.c
+void engine_arm(struct vcpu *v);        // request := NEW, live root := empty
+void engine_wait(struct vcpu *v);       // HLT: sleeps until something happens
+void engine_serve_dma(struct vcpu *v);  // kills what the I/O thread overwrote
+
+// host.c
+int host_check(struct engine *e, struct error *err); // BMI2, FSGSBASE
+int host_signals_install(struct vcpu *v, struct error *err);
+void host_signals_remove(struct vcpu *v);
+void host_set_window(struct vcpu *v, uint64_t base); // gs base and abi.window
+
+uint64_t engine_guard_page(struct vcpu *v);
+uint64_t engine_now_ns(void);
+#define ENGINE_KICK_SIGNAL (SIGRTMIN + 3)
+
+#endif

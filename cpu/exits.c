@@ -1,0 +1,203 @@
+// What translated code reaches through the stubs: callouts, misses of the software TLB, write-back of bounced operands,
+// and the exits of blocks. Everything here is light (PITFALLS 6): the guest's FPU state is live, so no library function
+// and no vector register is used before engine_park_fpu. Each function returns 0 to go on at the return slot, 1 to leave
+// for the dispatcher.
+#include "cpu/engine.h"
+
+enum { GO_ON = 0, LEAVE = 1 };
+
+static const uint8_t callout_heavy[CALLOUT_COUNT] = {
+#define light 0
+#define heavy 1
+#define CALLOUT_WEIGHT(name, weight) weight,
+    ABI_CALLOUTS(CALLOUT_WEIGHT)
+#undef CALLOUT_WEIGHT
+#undef light
+#undef heavy
+};
+
+static struct vcpu *vcpu_of(struct vcpu_abi *abi) {
+    return (struct vcpu *)(void *)abi;
+}
+
+// Fills the root entry of the page and returns the block's host address, or 0 if there is none yet.
+static uint32_t fill_root(struct vcpu *v, uint32_t linear) {
+    struct engine *e = v->engine;
+    struct mmu_page page;
+    struct mmu_fault fault;
+    if (mmu_walk(v->mmu, linear, MMU_EXEC, cpu_user(v), &page, &fault) < 0 || !page.host)
+        return 0;
+    const struct slice *slice = cache_find_slice(e->cache, (uint32_t)(page.gpa >> 12), v->mode);
+    if (!slice)
+        return 0;
+    root_set(e->cache, e->root, linear, slice, page.global);
+    uint32_t host = slice->entries[linear & 4095];
+    return host == e->miss ? 0 : host;
+}
+
+static uint64_t resume_at(struct vcpu *v, uint32_t host, uint32_t linear) {
+    v->abi.r8 = linear;
+    *engine_return_slot(v) = host;
+    return GO_ON;
+}
+
+// On at abi.eip, straight to its block if it exists.
+static uint64_t go_on_at_eip(struct vcpu *v) {
+    struct engine *e = v->engine;
+    if (e->one_shot || v->abi.request || (v->mode & (MODE_ONE | MODE_CS_CHECKED)))
+        return LEAVE;
+    uint32_t linear = v->abi.eip; // CS is flat
+    uint32_t host = root_lookup(e->root, linear);
+    if (host == e->miss) {
+        v->stats->codemap_misses++;
+        host = fill_root(v, linear);
+        if (!host)
+            return LEAVE;
+    }
+    return resume_at(v, host, linear);
+}
+
+static uint64_t deliver_fault(struct vcpu *v) {
+    if (v->engine->one_shot) {
+        v->engine->fault_pending = true;
+        return LEAVE;
+    }
+    v->stats->exceptions++;
+    if (v->fault.vector == VECTOR_PF && v->fault.has_error)
+        v->stats->page_faults++;
+    if (log_on(v->log, LOG_FAULTS)) {
+        engine_park_fpu(v);
+        log_line(v->log, LOG_FAULTS, "exception %u error %x cr2 %08x at %04x:%08x", v->fault.vector, v->fault.error,
+                 v->fault.cr2, v->seg[CPU_SEG_CS].selector, v->abi.eip);
+    }
+    if (cpu_deliver_fault(v) < 0) {
+        engine_park_fpu(v);
+        engine_stop(v, CPU_STOP_TRIPLE_FAULT);
+        return LEAVE;
+    }
+    return go_on_at_eip(v);
+}
+
+uint64_t engine_callout(struct vcpu_abi *abi) {
+    struct vcpu *v = vcpu_of(abi);
+    struct engine *e = v->engine;
+    uint32_t word = abi->r10, id = CALLOUT_ID(word), mode = v->mode;
+    abi->eip = abi->page + CALLOUT_OFFSET(word) - v->seg[CPU_SEG_CS].base;
+    v->stats->callouts[id]++;
+    if (callout_heavy[id])
+        engine_park_fpu(v);
+    if (log_on(v->log, LOG_EXITS)) {
+        engine_park_fpu(v);
+        log_line(v->log, LOG_EXITS, "%08x %s r8 %08x r9 %08x extra %02x", abi->eip, cpu_callout_name(id), abi->r8,
+                 abi->r9, CALLOUT_EXTRA(word));
+    }
+    e->code_killed = false;
+    e->last_callout = (uint8_t)id;
+    switch (callout_table[id](v, abi->r8, abi->r9, word)) {
+    case CALLOUT_CONTINUE:
+        if (v->mode == mode && !e->code_killed)
+            return GO_ON;
+        callout_next(v, word);
+        return e->code_killed ? LEAVE : go_on_at_eip(v);
+    case CALLOUT_JUMP: return e->code_killed ? LEAVE : go_on_at_eip(v);
+    case CALLOUT_FAULT: return deliver_fault(v);
+    case CALLOUT_LEAVE: return LEAVE;
+    }
+    return LEAVE;
+}
+
+uint64_t engine_soft_miss(struct vcpu_abi *abi) {
+    struct vcpu *v = vcpu_of(abi);
+    uint32_t word = abi->r10, linear = abi->r8;
+    unsigned size = OPERAND_SIZE(word), seg = OPERAND_SEG(word);
+    enum operand_intent intent = OPERAND_INTENT(word);
+    struct mmu_fault fault;
+    uint64_t addend = 0;
+    abi->eip = abi->page + OPERAND_OFFSET(word) - v->seg[CPU_SEG_CS].base;
+    v->stats->softtlb_misses++;
+    if (OPERAND_CHECKED(word) &&
+        cpu_segment_linear(v, seg, linear, size, intent == INTENT_READ ? MMU_READ : MMU_WRITE, &linear) < 0)
+        return deliver_fault(v);
+    bool ac = v->mode & MODE_ALIGN && size <= 8 && (linear & (size - 1));
+    if (ac) {
+        cpu_raise_error(v, VECTOR_AC, 0);
+        return deliver_fault(v);
+    }
+    v->engine->code_killed = false;
+    switch (soft_miss(v->mmu, linear, size, intent, cpu_user(v), word & OPERAND_LOCKED, &addend, &fault)) {
+    case SOFT_IN_PLACE: break;
+    case SOFT_BOUNCED:
+        if (intent != INTENT_READ)
+            *engine_return_slot(v) += 5; // behind the jump back: the bounced copy of the instruction
+        break;
+    case SOFT_FAULT: cpu_raise_page(v, &fault); return deliver_fault(v);
+    }
+    if (v->engine->code_killed) // an A or D bit fell on a frame with code: leave when this block ends
+        engine_arm(v);
+    // The instruction adds r8, which keeps what the block computed: an offset where the segment is checked.
+    abi->gate_r9 = addend + linear - abi->r8;
+    return GO_ON;
+}
+
+uint64_t engine_writeback(struct vcpu_abi *abi) {
+    struct vcpu *v = vcpu_of(abi);
+    uint32_t word = abi->r10;
+    if (!soft_commit(v->mmu))
+        return GO_ON;
+    if (word & WRITEBACK_STAY) {
+        engine_arm(v); // the block's own transfer goes through the code map and leaves
+        return GO_ON;
+    }
+    abi->eip = abi->page + (word & 0xffff) - v->seg[CPU_SEG_CS].base;
+    return LEAVE;
+}
+
+// The gate found a new request: cut the ways out of the block that it returns to, so that the block ends in an exit.
+uint64_t engine_gate_slow(struct vcpu_abi *abi) {
+    struct vcpu *v = vcpu_of(abi);
+    struct block *block = cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v));
+    if (block)
+        cache_unlink_exits(v->engine->cache, block);
+    abi->request = ABI_REQUEST_ARMED;
+    return GO_ON;
+}
+
+// A direct transfer inside a page that is not linked yet.
+static uint64_t follow_link(struct vcpu *v) {
+    struct engine *e = v->engine;
+    struct block *from = cache_block_at(e->cache, (uint32_t)v->abi.exit_site);
+    e->link_from = NULL;
+    if (!from || !from->alive || !from->slice || v->abi.request || e->one_shot)
+        return v->abi.request || e->one_shot ? LEAVE : go_on_at_eip(v);
+    unsigned index = 0;
+    while (index < from->exit_count && from->host + from->links[index].exit.cold_return != v->abi.exit_site)
+        index++;
+    if (index == from->exit_count)
+        return go_on_at_eip(v);
+    uint32_t host = from->slice->entries[from->links[index].exit.target];
+    if (host != e->miss) {
+        if (!v->config.no_link)
+            cache_link(e->cache, from, index, cache_block_at(e->cache, host));
+        return resume_at(v, host, v->abi.r8);
+    }
+    e->link_from = from;
+    e->link_index = index;
+    e->link_evictions = v->stats->cache_evictions;
+    return LEAVE;
+}
+
+uint64_t engine_exit(struct vcpu_abi *abi) {
+    struct vcpu *v = vcpu_of(abi);
+    struct engine *e = v->engine;
+    e->link_from = NULL;
+    if (abi->exit_reason == EXIT_FAULT) {
+        abi->eip = e->fault_eip;
+        return deliver_fault(v);
+    }
+    abi->eip = abi->r8 - v->seg[CPU_SEG_CS].base;
+    switch (abi->exit_reason) {
+    case EXIT_MISS: return go_on_at_eip(v);
+    case EXIT_LINK: return follow_link(v);
+    default: return LEAVE;
+    }
+}

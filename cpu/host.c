@@ -1,0 +1,282 @@
+// Host signals of the vCPU thread. A SIGSEGV, SIGBUS, SIGFPE or SIGILL whose host address lies in translated code is a
+// window page to fill, a window base to restore, or a guest fault; anything else is a crash of the monitor. The kick
+// signal makes the next transfer of translated code leave for the dispatcher (PITFALLS 1 of the design).
+//
+// A synchronous signal from translated code interrupts no C code, so its handler may call anything; the kick handler
+// may only do so in that case too.
+#include "cpu/engine.h"
+
+#include <asm/prctl.h>
+#include <cpuid.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define HWCAP2_FSGSBASE (1ul << 1)
+#define TRAP_DIVIDE     0
+#define TRAP_GP         13
+#define TRAP_PAGE       14
+#define TRAP_X87        16
+#define TRAP_ALIGN      17
+#define TRAP_SIMD       19
+#define ERROR_WRITE     2
+
+// The one pointer that signal handlers need.
+static _Thread_local struct vcpu *host_vcpu;
+
+// ---- The window base -------------------------------------------------------------------------------------------------------
+
+static void write_gs_base(uint64_t base) {
+    __asm__ volatile("wrgsbase %0" ::"r"(base));
+}
+
+void host_set_window(struct vcpu *v, uint64_t base) {
+    v->abi.window = base;
+    write_gs_base(base);
+}
+
+int host_check(struct engine *e, struct error *err) {
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & (1u << 8)))
+        return error_set(err, "this host's processor lacks BMI2");
+    if (!(b & 1u))
+        return error_set(err, "this host's processor lacks FSGSBASE");
+    // Where the kernel does not say that it keeps gs base across context switches, it restores what arch_prctl set last:
+    // the empty window, so that a lost base is a fault that the handler mends. docs/decisions/gs-base.md
+    e->gs_volatile = !(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE);
+    return 0;
+}
+
+// ---- Guest faults from host signals --------------------------------------------------------------------------------------
+
+static greg_t *regs_of(void *context) {
+    return ((ucontext_t *)context)->uc_mcontext.gregs;
+}
+
+static bool in_code(const struct engine *e, uint64_t pc) {
+    const struct arena *arena = cache_arena(e->cache);
+    return pc >= e->code_start && pc < arena->rx + arena->size;
+}
+
+static bool is_string_prefix(uint8_t byte) {
+    return byte == 0xf3 || byte == 0xf2;
+}
+
+// The state of a direct string instruction in the middle is restartable once its pointers are guest addresses again.
+static void restore_pointers(greg_t *regs) {
+    regs[REG_RSI] = (uint32_t)regs[REG_RSI];
+    regs[REG_RDI] = (uint32_t)regs[REG_RDI];
+}
+
+static uint32_t eip_of(const struct vcpu *v, const greg_t *regs, const struct block_mark *mark) {
+    return (uint32_t)regs[REG_R11] + mark->guest - v->seg[CPU_SEG_CS].base;
+}
+
+// Goes on in the fault stub, which saves the guest's registers and delivers v->fault.
+static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block_mark *mark) {
+    v->engine->fault_eip = eip_of(v, regs, mark);
+    restore_pointers(regs);
+    regs[REG_RIP] = v->engine->stub[STUB_FAULT];
+}
+
+// Leaves for the dispatcher, to run the instruction anew.
+static void redirect_again(struct vcpu *v, greg_t *regs, const struct block_mark *mark) {
+    restore_pointers(regs);
+    regs[REG_R8] = (uint32_t)((uint32_t)regs[REG_R11] + mark->guest);
+    regs[REG_RIP] = v->engine->stub[STUB_EXIT];
+}
+
+// The instruction becomes soft: in this form its operand cannot be reached.
+static void soften(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
+    v->stats->forms_to_soft++;
+    cache_soft_set(v->engine->cache, block->frame, mark->guest);
+    cache_kill_at(v->engine->cache, block->frame, mark->guest, block->mode);
+    redirect_again(v, regs, mark);
+}
+
+static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const struct block *block,
+                          const struct block_mark *mark) {
+    uint32_t linear;
+    bool wraps;
+    if (v->engine->gs_volatile && v->abi.window != window_empty_base(v->mmu)) {
+        uint64_t base;
+        __asm__ volatile("rdgsbase %0" : "=r"(base));
+        if (base != v->abi.window) {
+            v->stats->gs_restores++;
+            write_gs_base(v->abi.window);
+            return true; // retry with the right base
+        }
+    }
+    if (!window_contains(v->mmu, address, &linear, &wraps))
+        return false;
+    if (wraps) {
+        soften(v, regs, block, mark);
+        return true;
+    }
+    struct mmu_fault fault;
+    v->stats->shadow_faults++;
+    switch (window_fault(v->mmu, linear, regs[REG_ERR] & ERROR_WRITE, cpu_user(v), &fault)) {
+    case WINDOW_MAPPED: break;
+    case WINDOW_SOFT: soften(v, regs, block, mark); break;
+    case WINDOW_FAULT:
+        cpu_raise_page(v, &fault);
+        redirect_fault(v, regs, mark);
+        break;
+    }
+    return true;
+}
+
+static bool segv_in_code(struct vcpu *v, const siginfo_t *info, greg_t *regs) {
+    struct engine *e = v->engine;
+    const struct block *block = cache_block_at(e->cache, (uint32_t)regs[REG_RIP]);
+    const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
+    if (!mark)
+        return false;
+    if (regs[REG_TRAPNO] == TRAP_GP) { // a misaligned SSE operand, or LDMXCSR with a reserved bit
+        cpu_raise_error(v, VECTOR_GP, 0);
+        redirect_fault(v, regs, mark);
+        return true;
+    }
+    uint64_t address = (uint64_t)(uintptr_t)info->si_addr, guard = engine_guard_page(v);
+    if (address >= guard && address < guard + 4096) { // an access through a null selector, SDM vol. 3A 5.4.1
+        cpu_raise_error(v, VECTOR_GP, 0);
+        redirect_fault(v, regs, mark);
+        return true;
+    }
+    return window_signal(v, regs, address, block, mark);
+}
+
+static bool fpe_in_code(struct vcpu *v, greg_t *regs) {
+    const struct block *block = cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]);
+    const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
+    if (!mark)
+        return false;
+    switch (regs[REG_TRAPNO]) {
+    case TRAP_DIVIDE: cpu_raise(v, VECTOR_DE); break;
+    case TRAP_X87: cpu_raise(v, VECTOR_MF); break;
+    case TRAP_SIMD: cpu_raise(v, v->cr4 & CR4_OSXMMEXCPT ? VECTOR_XM : VECTOR_UD); break;
+    default: return false;
+    }
+    redirect_fault(v, regs, mark);
+    return true;
+}
+
+static bool ill_in_code(struct vcpu *v, greg_t *regs) {
+    const struct block *block = cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]);
+    const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
+    if (!mark)
+        return false;
+    cpu_raise(v, VECTOR_UD);
+    redirect_fault(v, regs, mark);
+    return true;
+}
+
+static void crash(int signal, const siginfo_t *info, const greg_t *regs) {
+    char text[256];
+    int length = snprintf(text, sizeof text, "ringshade: the monitor crashed: signal %d at %#llx, address %p\n", signal,
+                          (unsigned long long)regs[REG_RIP], info->si_addr);
+    if (length > 0)
+        (void)!write(STDERR_FILENO, text, (size_t)length);
+    struct sigaction fallback = {.sa_handler = SIG_DFL};
+    sigaction(signal, &fallback, NULL); // on return the fault repeats and ends the process
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context) {
+    struct vcpu *v = host_vcpu;
+    greg_t *regs = regs_of(context);
+    int saved = errno;
+    bool handled = false;
+    if (v && in_code(v->engine, (uint64_t)regs[REG_RIP])) {
+        v->stats->host_signals++;
+        if (signal == SIGSEGV)
+            handled = segv_in_code(v, info, regs);
+        else if (signal == SIGFPE)
+            handled = fpe_in_code(v, regs);
+        else if (signal == SIGILL)
+            handled = ill_in_code(v, regs);
+    }
+    if (!handled)
+        crash(signal, info, regs);
+    errno = saved;
+}
+
+// ---- The kick ------------------------------------------------------------------------------------------------------------
+
+static void kick_in_block(struct vcpu *v, greg_t *regs, struct block *block) {
+    struct engine *e = v->engine;
+    uint32_t pc = (uint32_t)regs[REG_RIP];
+    const struct block_mark *mark = block_mark_at(block, pc);
+    cache_unlink_exits(e->cache, block);
+    v->abi.request = ABI_REQUEST_ARMED;
+    regs[REG_R13] = (greg_t)(uintptr_t)e->empty->map;
+    if (!mark)
+        return;
+    if (mark->kind == MARK_TRANSFER)
+        regs[REG_RIP] = block->host + mark->host; // r13 may have been read: once more from the start
+    else if (mark->string && is_string_prefix(*arena_rw(cache_arena(e->cache), pc)))
+        redirect_again(v, regs, mark); // between two iterations
+}
+
+static void on_kick(int signal, siginfo_t *info, void *context) {
+    (void)signal;
+    (void)info;
+    struct vcpu *v = host_vcpu;
+    if (!v)
+        return;
+    struct engine *e = v->engine;
+    greg_t *regs = regs_of(context);
+    uint64_t pc = (uint64_t)regs[REG_RIP];
+    v->stats->kicks++;
+    if (v->abi.request == ABI_REQUEST_NONE)
+        v->abi.request = ABI_REQUEST_NEW;
+    v->abi.live_root = (uint64_t)(uintptr_t)e->empty->map;
+    if (pc >= e->gate && pc < e->gate_end) {
+        v->abi.request = ABI_REQUEST_NEW;
+        regs[REG_RIP] = (greg_t)e->gate;
+    } else if (in_code(e, pc)) {
+        struct block *block = cache_block_at(e->cache, (uint32_t)pc);
+        if (block)
+            kick_in_block(v, regs, block);
+    }
+}
+
+// ---- Installation --------------------------------------------------------------------------------------------------------
+
+static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+int host_signals_install(struct vcpu *v, struct error *err) {
+    struct engine *e = v->engine;
+    stack_t stack = {.ss_sp = e->signal_stack, .ss_size = ENGINE_SIGNAL_STACK};
+    if (sigaltstack(&stack, NULL) < 0)
+        return error_set(err, "sigaltstack: %s", strerror(errno));
+    struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction kick = {.sa_sigaction = on_kick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    sigemptyset(&kick.sa_mask);
+    sigemptyset(&fault.sa_mask);
+    sigaddset(&fault.sa_mask, ENGINE_KICK_SIGNAL); // a kick waits until the fault handler is done
+    for (size_t i = 0; i < sizeof fault_signals / sizeof *fault_signals; i++)
+        sigaction(fault_signals[i], &fault, NULL);
+    sigaction(ENGINE_KICK_SIGNAL, &kick, NULL);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, ENGINE_KICK_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    if (e->gs_volatile)
+        syscall(SYS_arch_prctl, ARCH_SET_GS, window_empty_base(v->mmu));
+    __atomic_store_n(&e->tid, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+    host_vcpu = v;
+    v->abi.window = 0; // set anew, with gs base, by engine_mode_changed
+    return 0;
+}
+
+void host_signals_remove(struct vcpu *v) {
+    (void)v;
+    host_vcpu = NULL;
+    stack_t off = {.ss_flags = SS_DISABLE};
+    sigaltstack(&off, NULL);
+}

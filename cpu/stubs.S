@@ -1,0 +1,156 @@
+// The stubs: every way into translated code and out of it. They are copied to the start of the arena, so they are
+// position-independent and reach C only through pointers in the vCPU structure (r15).
+//
+// Inside a block rsp is host_rsp. A stub that is called finds its return address at host_rsp - 8, the return slot. C
+// functions called from here get the address of struct vcpu_abi and return 0 to go on at the return slot's address
+// through the gate, or 1 to leave for the dispatcher.
+//
+// The gate is the only way into translated code. It reads everything from memory, so that the kick handler may send
+// it back to its first instruction from any other (PITFALLS 1 of the design).
+
+#include "cpu/stubs.h"
+
+#define BIAS 140
+#define AT(offset) [r15 + (offset) - BIAS]
+
+    .intel_syntax noprefix
+    .section .rodata
+    .balign 64
+
+    .macro save_guest
+    mov AT(STUB_GPR + 0), eax
+    mov AT(STUB_GPR + 4), ecx
+    mov AT(STUB_GPR + 8), edx
+    mov AT(STUB_GPR + 12), ebx
+    mov AT(STUB_GPR + 16), r12d
+    mov AT(STUB_GPR + 20), ebp
+    mov AT(STUB_GPR + 24), esi
+    mov AT(STUB_GPR + 28), edi
+    pushfq
+    pop rax
+    mov AT(STUB_FLAGS), eax
+    mov AT(STUB_PAGE), r11d
+    mov AT(STUB_R8), r8d
+    mov AT(STUB_R9), r9d
+    mov AT(STUB_R10), r10d
+    cld
+    .endm
+
+    // Calls C with the stack aligned (rsp is host_rsp - 8 here) and goes where it says.
+    .macro call_c entry
+    lea rdi, [r15 - BIAS]
+    sub rsp, 8
+    call qword ptr AT(\entry)
+    test eax, eax
+    jz stub_gate
+    jmp stub_leave
+    .endm
+
+    .globl stubs_begin, stubs_end
+    .globl stub_enter, stub_miss, stub_exit, stub_link, stub_fault
+    .globl stub_callout, stub_soft_miss, stub_writeback, stub_gate, stub_gate_end
+stubs_begin:
+
+// void stub_enter(struct vcpu_abi *): from the dispatcher, through the gate, to the host address in abi.exit_site.
+// Returns when translated code leaves, with the guest's FPU state parked.
+stub_enter:
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    sub rsp, 8                      // host_rsp is a multiple of 16
+    lea r15, [rdi + BIAS]
+    mov AT(STUB_HOST_RSP), rsp
+    mov rax, AT(STUB_EXIT_SITE)
+    mov [rsp - 8], rax
+    // falls into the gate
+
+stub_gate:
+    mov rsp, AT(STUB_HOST_RSP)
+    sub rsp, 8
+    cmp byte ptr AT(STUB_REQUEST), 1
+    je gate_slow
+    cmp byte ptr AT(STUB_FPU_PARKED), 0
+    jne gate_fpu
+    mov eax, AT(STUB_FLAGS)
+    push rax
+    popfq
+    mov r12d, AT(STUB_GPR + 16)
+    mov r11d, AT(STUB_PAGE)
+    mov r8d, AT(STUB_R8)
+    mov r9, AT(STUB_GATE_R9)
+    mov r13, AT(STUB_LIVE_ROOT)
+    mov r14, AT(STUB_WINDOW)
+    mov eax, AT(STUB_GPR + 0)
+    mov ecx, AT(STUB_GPR + 4)
+    mov edx, AT(STUB_GPR + 8)
+    mov ebx, AT(STUB_GPR + 12)
+    mov ebp, AT(STUB_GPR + 20)
+    mov esi, AT(STUB_GPR + 24)
+    mov edi, AT(STUB_GPR + 28)
+    ret
+stub_gate_end:
+
+gate_fpu:
+    fxrstor64 AT(STUB_FX)
+    mov byte ptr AT(STUB_FPU_PARKED), 0
+    jmp stub_gate                   // not past the request test: a kick may have come here
+
+gate_slow:
+    lea rdi, [r15 - BIAS]
+    sub rsp, 8
+    call qword ptr AT(STUB_SLOW_ENTRY)
+    jmp stub_gate
+
+stub_leave:
+    cmp byte ptr AT(STUB_FPU_PARKED), 0
+    jne leave_parked
+    fxsave64 AT(STUB_FX)
+    mov byte ptr AT(STUB_FPU_PARKED), 1
+leave_parked:
+    push 0x1f80                     // the monitor's own MXCSR
+    ldmxcsr [rsp]
+    mov rsp, AT(STUB_HOST_RSP)
+    add rsp, 8
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+
+// Exits by jump: rsp is host_rsp, so the return slot is made here.
+    .macro exit_jump reason
+    save_guest
+    mov byte ptr AT(STUB_EXIT_REASON), \reason
+    sub rsp, 8
+    call_c STUB_EXIT_ENTRY
+    .endm
+
+stub_miss:
+    exit_jump 0
+stub_exit:
+    exit_jump 1
+stub_fault:
+    exit_jump 3
+
+stub_link:
+    pop AT(STUB_EXIT_SITE)
+    exit_jump 2
+
+stub_callout:
+    save_guest
+    call_c STUB_CALLOUT_ENTRY
+
+stub_soft_miss:
+    save_guest
+    call_c STUB_MISS_ENTRY
+
+stub_writeback:
+    save_guest
+    call_c STUB_WRITE_ENTRY
+stubs_end:
+    .section .note.GNU-stack,"",@progbits
