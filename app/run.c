@@ -10,8 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+// One line, whatever stands in the names that it quotes.
 static int fail(const struct ringshade_error *err) {
-    fprintf(stderr, "ringshade: %s\n", err->text);
+    fputs("ringshade: ", stderr);
+    for (const char *at = err->text; *at; at++)
+        fputc((unsigned char)*at < 0x20 ? '?' : *at, stderr);
+    fputc('\n', stderr);
     return RUN_STATUS_BAD_INPUT;
 }
 
