@@ -1,7 +1,8 @@
-// Host signals of the command line. The handlers call only what is async-signal-safe. Synchronous faults (SIGSEGV and
-// its kin) belong to cpu/ and are left alone here.
+// Host signals of the command line. The handlers call only what is async-signal-safe. While a machine runs, faults
+// (SIGSEGV and its kin) belong to cpu/; what is left to this file is a crash of the monitor.
 #include "app/signals.h"
 
+#include "app/run.h"
 #include "ringshade.h"
 
 #include <signal.h>
@@ -18,7 +19,6 @@ static struct {
     bool is_terminal;
 } state;
 
-// Writing terminal settings from a background process group would stop the process; SIGTTOU is ignored for that reason.
 void signals_restore_terminal(void) {
     if (state.is_terminal)
         tcsetattr(STDIN_FILENO, TCSANOW, &state.terminal);
@@ -28,35 +28,46 @@ static void on_stop_signal(int number) {
     int none = 0;
     if (!atomic_compare_exchange_strong(&state.received, &none, number)) {
         signals_restore_terminal();
-        _exit(128 + number);
+        _exit(RUN_STATUS_SIGNAL + number);
     }
     struct ringshade *machine = atomic_load(&state.machine);
     if (machine)
         ringshade_request_stop(machine);
 }
 
-static void on_fatal_signal(int number) {
+static void on_crash(int number) {
+    static const char text[] = "ringshade: the monitor crashed\n";
+    (void)number;
     signals_restore_terminal();
-    raise(number); // the handler was installed with SA_RESETHAND: the default action follows
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(RUN_STATUS_MONITOR_ERROR);
 }
 
-static void catch_signal(int number, void (*handler)(int), int flags) {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
-    sigemptyset(&action.sa_mask);
+// All other signals wait while a handler runs: the signal by which ringshade_request_stop reaches the processor must
+// find its thread in guest code or in the library, not in a handler.
+static void catch_signal(int number, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigfillset(&action.sa_mask);
     sigaction(number, &action, NULL);
 }
 
+// Leaves alone what somebody has set before: nohup's SIGHUP, the handlers of a sanitizer.
+static void catch_default_signal(int number, void (*handler)(int)) {
+    struct sigaction present;
+    if (!sigaction(number, NULL, &present) && present.sa_handler == SIG_DFL)
+        catch_signal(number, handler);
+}
+
 void signals_install(void) {
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT, SIGSYS};
     state.is_terminal = tcgetattr(STDIN_FILENO, &state.terminal) == 0;
-    catch_signal(SIGPIPE, SIG_IGN, 0); // a reader of the serial output that goes away is no reason to die
-    catch_signal(SIGTTOU, SIG_IGN, 0);
-    catch_signal(SIGINT, on_stop_signal, SA_RESTART);
-    catch_signal(SIGTERM, on_stop_signal, SA_RESTART);
-    struct sigaction hangup;
-    if (sigaction(SIGHUP, NULL, &hangup) || hangup.sa_handler != SIG_IGN) // nohup keeps its meaning
-        catch_signal(SIGHUP, on_stop_signal, SA_RESTART);
-    catch_signal(SIGABRT, on_fatal_signal, (int)SA_RESETHAND);
-    catch_signal(SIGQUIT, on_fatal_signal, (int)SA_RESETHAND);
+    catch_signal(SIGPIPE, SIG_IGN); // a reader of the serial output that goes away is no reason to die
+    catch_signal(SIGTTOU, SIG_IGN); // setting the terminal must work from the background too
+    catch_signal(SIGINT, on_stop_signal);
+    catch_signal(SIGTERM, on_stop_signal);
+    catch_default_signal(SIGHUP, on_stop_signal);
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
+        catch_default_signal(crashes[i], on_crash);
 }
 
 void signals_set_machine(struct ringshade *machine) {

@@ -1,5 +1,5 @@
-// Signals from outside: SIGINT, SIGTERM and SIGHUP end the run cleanly, a second one ends the process. Whatever ends
-// the process, the terminal gets back the settings that it had at the start.
+// Signals of the command line: SIGINT, SIGTERM and SIGHUP end the run cleanly, a second one ends the process. Whatever
+// ends the process, a crash included, the terminal gets back the settings that it had at the start.
 #ifndef APP_SIGNALS_H
 #define APP_SIGNALS_H
 

@@ -80,12 +80,13 @@ struct ringshade_module {
     const char *args; // NULL means none
 };
 
-// What to load. The kind of the kernel is found out from its content: a Linux bzImage (boot protocol 2.04 or later,
-// Documentation/arch/x86/boot.rst) or Multiboot 1 (ELF32 or with the address fields of its header).
+// What to load, read during ringshade_load only. The kind of the kernel is found out from its content: a Linux bzImage
+// (boot protocol 2.04 or later, Documentation/arch/x86/boot.rst) or Multiboot 1 (ELF32 or with the address fields of
+// its header).
 struct ringshade_guest {
     const char *kernel;
-    const char *initrd; // NULL for none; for a Multiboot kernel it becomes the first module
-    const char *append; // the kernel's command line; NULL means none
+    const char *initrd;                     // NULL for none; for a Multiboot kernel it becomes the first module
+    const char *append;                     // the kernel's command line; NULL means none
     const struct ringshade_module *modules; // Multiboot only
     size_t module_count;                    // at most RINGSHADE_MODULES_MAX, less one for an initrd
 };
@@ -142,7 +143,8 @@ enum ringshade_stop ringshade_run(struct ringshade *machine);
 // Loads the guest again, as after a reset. Returns 0, or -1 with error filled. Not while ringshade_run runs.
 int ringshade_restart(struct ringshade *machine, struct ringshade_error *error);
 
-// Ends the current ringshade_run, or the next one if none runs. From any thread; safe in a signal handler.
+// Ends the current ringshade_run, or the next one if none runs. From any thread, and from a signal handler whose
+// sa_mask is full: it sends a signal to the thread that runs, which must not be delivered on top of another handler.
 void ringshade_request_stop(struct ringshade *machine);
 
 // Resets the machine as its reset line does, after the current guest instruction. From any thread.

@@ -39,16 +39,21 @@ static void request_reset(void *opaque) {
     vcpu_request_reset(((struct pc *)opaque)->vcpu);
 }
 
-static uint8_t acknowledge(void *opaque) {
-    return i8259_acknowledge(((struct pc *)opaque)->pic);
-}
-
 static void lock(void *opaque) {
     event_loop_lock(((struct pc *)opaque)->loop);
 }
 
 static void unlock(void *opaque) {
     event_loop_unlock(((struct pc *)opaque)->loop);
+}
+
+// The processor calls this between instructions, without the lock.
+static uint8_t acknowledge(void *opaque) {
+    struct pc *pc = opaque;
+    event_loop_lock(pc->loop);
+    uint8_t vector = i8259_acknowledge(pc->pic);
+    event_loop_unlock(pc->loop);
+    return vector;
 }
 
 static int dma_read(void *opaque, uint64_t gpa, void *data, uint64_t size) {

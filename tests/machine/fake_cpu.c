@@ -122,8 +122,5 @@ enum cpu_stop fake_cpu_wait(struct vcpu *v) {
 uint8_t fake_cpu_wait_interrupt(struct vcpu *v) {
     while (!atomic_load(&v->intr))
         wait_for_news(v);
-    v->config.lock(v->config.opaque);
-    uint8_t vector = v->config.acknowledge(v->config.opaque);
-    v->config.unlock(v->config.opaque);
-    return vector;
+    return v->config.acknowledge(v->config.opaque);
 }
