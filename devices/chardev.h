@@ -61,7 +61,7 @@ const char *chardev_path(const struct chardev *dev);
 // For the device, with the lock held.
 void chardev_attach(struct chardev *dev, const struct chardev_receiver *receiver); // copied; NULL detaches
 void chardev_write(struct chardev *dev, const uint8_t *bytes, size_t count);
-bool chardev_congested(const struct chardev *dev);
+bool chardev_congested(struct chardev *dev);
 void chardev_accept(struct chardev *dev);       // hands over waiting input, as far as there is room, now
 void chardev_accept_later(struct chardev *dev); // the same from the I/O thread
 
