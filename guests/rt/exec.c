@@ -41,15 +41,28 @@ struct trap exec_ring(const void *code, unsigned ring) {
     return t;
 }
 
-void hook_set(u8 vector, trap_hook hook) { traps.hook[vector] = hook; }
+void hook_set(u8 vector, trap_hook hook) {
+    traps.hook[vector] = hook;
+}
 
 static void capture(const struct trap_frame *f, struct trap *t) {
     bool inner = (f->cs & 3) != 0;
-    t->r = (struct regs){
-        .edi = f->edi, .esi = f->esi, .ebp = f->ebp, .ebx = f->ebx, .edx = f->edx, .ecx = f->ecx, .eax = f->eax,
-        .eip = f->eip, .eflags = f->eflags, .cs = f->cs & 0xffff, .ds = f->ds & 0xffff, .es = f->es & 0xffff,
-        .fs = f->fs & 0xffff, .gs = f->gs & 0xffff,
-        .esp = inner ? f->esp : (u32)&f->esp, .ss = inner ? f->ss & 0xffff : SEL_KDATA};
+    t->r = (struct regs){.edi = f->edi,
+                         .esi = f->esi,
+                         .ebp = f->ebp,
+                         .ebx = f->ebx,
+                         .edx = f->edx,
+                         .ecx = f->ecx,
+                         .eax = f->eax,
+                         .eip = f->eip,
+                         .eflags = f->eflags,
+                         .cs = f->cs & 0xffff,
+                         .ds = f->ds & 0xffff,
+                         .es = f->es & 0xffff,
+                         .fs = f->fs & 0xffff,
+                         .gs = f->gs & 0xffff,
+                         .esp = inner ? f->esp : (u32)&f->esp,
+                         .ss = inner ? f->ss & 0xffff : SEL_KDATA};
     t->vector = f->vector;
     t->error = f->error;
     t->cr2 = read_cr2();

@@ -12,8 +12,22 @@
 
 enum { EXEC_DONE = 0x81 };
 enum {
-    VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6, VEC_NM = 7, VEC_DF = 8,
-    VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17,
+    VEC_DE = 0,
+    VEC_DB = 1,
+    VEC_NMI = 2,
+    VEC_BP = 3,
+    VEC_OF = 4,
+    VEC_BR = 5,
+    VEC_UD = 6,
+    VEC_NM = 7,
+    VEC_DF = 8,
+    VEC_TS = 10,
+    VEC_NP = 11,
+    VEC_SS = 12,
+    VEC_GP = 13,
+    VEC_PF = 14,
+    VEC_MF = 16,
+    VEC_AC = 17,
 };
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
 
@@ -24,9 +38,9 @@ struct regs {
 };
 
 struct trap {
-    struct regs r;  // at the trap
+    struct regs r; // at the trap
     u32 vector, error, cr2;
-    bool inner;     // it came from an outer ring: ESP and SS are those of that ring, else those above the trap frame
+    bool inner; // it came from an outer ring: ESP and SS are those of that ring, else those above the trap frame
 };
 
 // The frame that the stubs build; what a hook may look at and change.
@@ -66,9 +80,8 @@ bool check_trap(const char *what, const struct trap *t, u32 vector, u32 error, c
 // The snippet ran to its end.
 bool check_done(const char *what, const struct trap *t, const char *file, int line);
 #define CHECK_TRAP(t, vector, error, eip) check_trap(#vector " at " #eip, &(t), vector, error, eip, __FILE__, __LINE__)
-#define CHECK_PF(t, error, address, eip)                                                                               \
-    (CHECK_TRAP(t, VEC_PF, error, eip) && CHECK_EQ("CR2", (t).cr2, address))
-#define CHECK_DONE(what, t) check_done(what, &(t), __FILE__, __LINE__)
+#define CHECK_PF(t, error, address, eip)  (CHECK_TRAP(t, VEC_PF, error, eip) && CHECK_EQ("CR2", (t).cr2, address))
+#define CHECK_DONE(what, t)               check_done(what, &(t), __FILE__, __LINE__)
 // The snippet, at ring 0 or 3, must fault at its last instruction.
 #define EXPECT_FAULT_RING(ring, name, vector, error)                                                                   \
     do {                                                                                                               \

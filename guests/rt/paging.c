@@ -46,14 +46,18 @@ u64 pte_get(const struct space *s, u32 linear) {
     return load(s, space_pte(&copy, linear));
 }
 
-void pte_set(struct space *s, u32 linear, u64 value) { store(s, space_pte(s, linear), value); }
+void pte_set(struct space *s, u32 linear, u64 value) {
+    store(s, space_pte(s, linear), value);
+}
 
 u64 pde_get(const struct space *s, u32 linear) {
     struct space copy = *s;
     return load(s, space_pde(&copy, linear));
 }
 
-void pde_set(struct space *s, u32 linear, u64 value) { store(s, space_pde(s, linear), value); }
+void pde_set(struct space *s, u32 linear, u64 value) {
+    store(s, space_pde(s, linear), value);
+}
 
 void space_identity(struct space *s) {
     for (u32 page = 0; page < IDENTITY_SIZE; page += PAGE) {

@@ -32,7 +32,9 @@ void serial_put(char c) {
     outb(COM1 + UART_DATA, (u8)c);
 }
 
-int serial_get(void) { return inb(COM1 + UART_LSR) & LSR_DATA_READY ? inb(COM1 + UART_DATA) : -1; }
+int serial_get(void) {
+    return inb(COM1 + UART_LSR) & LSR_DATA_READY ? inb(COM1 + UART_DATA) : -1;
+}
 
 static void put_string(const char *s, unsigned width) {
     size_t length = strlen(s);

@@ -58,9 +58,15 @@ bool check_equal(const char *what, u32 got, u32 expected, const char *file, int 
     return got == expected;
 }
 
-void check_context(const char *context) { rt.context = context; }
-unsigned check_failures(void) { return rt.failures; }
-const char *command_line(void) { return rt.command_line; }
+void check_context(const char *context) {
+    rt.context = context;
+}
+unsigned check_failures(void) {
+    return rt.failures;
+}
+const char *command_line(void) {
+    return rt.command_line;
+}
 
 bool option(const char *word) {
     size_t length = strlen(word);
@@ -77,7 +83,9 @@ bool option(const char *word) {
     return false;
 }
 
-bool under_qemu(void) { return option("qemu"); }
+bool under_qemu(void) {
+    return option("qemu");
+}
 
 static const char *only(void) {
     for (const char *p = rt.command_line; *p; p++)
@@ -94,7 +102,9 @@ static bool wanted(const char *name) {
     return !strncmp(word, name, length) && (word[length] == 0 || word[length] == ' ');
 }
 
-void abort_test(void) { __builtin_longjmp(rt.jump, 1); }
+void abort_test(void) {
+    __builtin_longjmp(rt.jump, 1);
+}
 
 void run_tests(void) {
     u32 first_page = rt.pages;
@@ -114,7 +124,9 @@ void run_tests(void) {
     rt.test = NULL;
 }
 
-__attribute__((weak)) void main(void) { run_tests(); }
+__attribute__((weak)) void main(void) {
+    run_tests();
+}
 
 u32 page_alloc(unsigned pages) {
     u32 address = rt.pages;
@@ -178,4 +190,6 @@ int strncmp(const char *a, const char *b, size_t size) {
     return 0;
 }
 
-int strcmp(const char *a, const char *b) { return strncmp(a, b, 0xffffffffu); }
+int strcmp(const char *a, const char *b) {
+    return strncmp(a, b, 0xffffffffu);
+}

@@ -19,7 +19,8 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-// ---- Tests and checks --------------------------------------------------------------------------------------------------
+// ---- Tests and checks
+// --------------------------------------------------------------------------------------------------
 
 struct rt_test {
     const char *name;
@@ -30,43 +31,51 @@ struct rt_test {
 #define RT_STR(x)  RT_STR2(x)
 #define TEST(id)                                                                                                       \
     static void test_##id(void);                                                                                       \
-    static const struct rt_test test_entry_##id __attribute__((used, section(".tests." RT_FILE "." RT_STR(__LINE__)),  \
-                                                               aligned(4))) = {#id, test_##id};                        \
+    static const struct rt_test test_entry_##id                                                                        \
+        __attribute__((used, section(".tests." RT_FILE "." RT_STR(__LINE__)), aligned(4))) = {#id, test_##id};         \
     static void test_##id(void)
 #ifndef RT_FILE
 #define RT_FILE "0" // sorts the tests of several files of one guest
 #endif
 
-#define CHECK(condition)                check_true(#condition, (condition), __FILE__, __LINE__)
-#define CHECK_EQ(what, got, expected)   check_equal(what, (u32)(got), (u32)(expected), __FILE__, __LINE__)
-#define FAIL(what)                      check_true(what, false, __FILE__, __LINE__)
+#define CHECK(condition)              check_true(#condition, (condition), __FILE__, __LINE__)
+#define CHECK_EQ(what, got, expected) check_equal(what, (u32)(got), (u32)(expected), __FILE__, __LINE__)
+#define FAIL(what)                    check_true(what, false, __FILE__, __LINE__)
 
 bool check_true(const char *what, bool ok, const char *file, int line);
 bool check_equal(const char *what, u32 got, u32 expected, const char *file, int line);
 void check_context(const char *context); // printed with every failed check of this test; NULL for none
 unsigned check_failures(void);           // of the whole run so far
 
-bool option(const char *word);   // does the command line hold this word?
-bool under_qemu(void);           // the word `qemu`: leave out hardware-only checks
+bool option(const char *word); // does the command line hold this word?
+bool under_qemu(void);         // the word `qemu`: leave out hardware-only checks
 const char *command_line(void);
 
-void run_tests(void);            // all tests; called by main() of most guests
-void main(void);                 // a guest may have its own; the runtime's (weak) calls run_tests
+void run_tests(void);                            // all tests; called by main() of most guests
+void main(void);                                 // a guest may have its own; the runtime's (weak) calls run_tests
 void abort_test(void) __attribute__((noreturn)); // counts a failure and goes on with the next test
 void guest_exit(u32 value) __attribute__((noreturn));
 
-// ---- Output --------------------------------------------------------------------------------------------------------------
+// ---- Output
+// --------------------------------------------------------------------------------------------------------------
 
 void serial_init(void);
 void serial_put(char c);
-int serial_get(void); // a received byte, or -1
+int serial_get(void);                                                      // a received byte, or -1
 void print(const char *format, ...) __attribute__((format(printf, 1, 2))); // %s %c %d %u %x %llx with width and 0
 
-// ---- Instructions ----------------------------------------------------------------------------------------------------------
+// ---- Instructions
+// ----------------------------------------------------------------------------------------------------------
 
-static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port) : "memory"); }
-static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port) : "memory"); }
-static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port) : "memory"); }
+static inline void outb(u16 port, u8 v) {
+    __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port) : "memory");
+}
+static inline void outw(u16 port, u16 v) {
+    __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port) : "memory");
+}
+static inline void outl(u16 port, u32 v) {
+    __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port) : "memory");
+}
 static inline u8 inb(u16 port) {
     u8 v;
     __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port) : "memory");
@@ -88,41 +97,45 @@ static inline u32 inl(u16 port) {
         __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v)::"memory");                                                    \
         return v;                                                                                                      \
     }                                                                                                                  \
-    static inline void write_cr##n(u32 v) { __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory"); }
+    static inline void write_cr##n(u32 v) {                                                                            \
+        __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory");                                                       \
+    }
 RT_CR(0)
 RT_CR(2)
 RT_CR(3)
 RT_CR(4)
-#define CR0_PE (1u << 0)
-#define CR0_MP (1u << 1)
-#define CR0_EM (1u << 2)
-#define CR0_TS (1u << 3)
-#define CR0_NE (1u << 5)
-#define CR0_WP (1u << 16)
-#define CR0_AM (1u << 18)
-#define CR0_PG (1u << 31)
+#define CR0_PE  (1u << 0)
+#define CR0_MP  (1u << 1)
+#define CR0_EM  (1u << 2)
+#define CR0_TS  (1u << 3)
+#define CR0_NE  (1u << 5)
+#define CR0_WP  (1u << 16)
+#define CR0_AM  (1u << 18)
+#define CR0_PG  (1u << 31)
 #define CR4_TSD (1u << 2)
 #define CR4_PSE (1u << 4)
 #define CR4_PAE (1u << 5)
 #define CR4_PGE (1u << 7)
 
-#define FLAG_CF   (1u << 0)
-#define FLAG_ONE  (1u << 1)
-#define FLAG_PF   (1u << 2)
-#define FLAG_AF   (1u << 4)
-#define FLAG_ZF   (1u << 6)
-#define FLAG_SF   (1u << 7)
-#define FLAG_TF   (1u << 8)
-#define FLAG_IF   (1u << 9)
-#define FLAG_DF   (1u << 10)
-#define FLAG_OF   (1u << 11)
-#define FLAG_IOPL (3u << 12)
-#define FLAG_NT   (1u << 14)
-#define FLAG_RF   (1u << 16)
-#define FLAG_AC   (1u << 18)
+#define FLAG_CF     (1u << 0)
+#define FLAG_ONE    (1u << 1)
+#define FLAG_PF     (1u << 2)
+#define FLAG_AF     (1u << 4)
+#define FLAG_ZF     (1u << 6)
+#define FLAG_SF     (1u << 7)
+#define FLAG_TF     (1u << 8)
+#define FLAG_IF     (1u << 9)
+#define FLAG_DF     (1u << 10)
+#define FLAG_OF     (1u << 11)
+#define FLAG_IOPL   (3u << 12)
+#define FLAG_NT     (1u << 14)
+#define FLAG_RF     (1u << 16)
+#define FLAG_AC     (1u << 18)
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
-static inline void invlpg(u32 linear) { __asm__ volatile("invlpg (%0)" ::"r"(linear) : "memory"); }
+static inline void invlpg(u32 linear) {
+    __asm__ volatile("invlpg (%0)" ::"r"(linear) : "memory");
+}
 static inline u32 read_flags(void) {
     u32 v;
     __asm__ volatile("pushf; pop %0" : "=r"(v)::"memory");
@@ -144,9 +157,12 @@ static inline u64 rdtsc(void) {
     __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
     return (u64)hi << 32 | lo;
 }
-static inline void barrier(void) { __asm__ volatile("" ::: "memory"); }
+static inline void barrier(void) {
+    __asm__ volatile("" ::: "memory");
+}
 
-// ---- Memory ----------------------------------------------------------------------------------------------------------------
+// ---- Memory
+// ----------------------------------------------------------------------------------------------------------------
 
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);

@@ -67,8 +67,11 @@ void segments_reset(void) {
     __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%fs; mov %0, %%gs; mov %0, %%ss\n\t"
                      "ljmp %1, $1f\n1:\n\t"
                      "lldt %w2\n\t"
-                     "ltr %w3"
-                     ::"r"(SEL_KDATA), "i"(SEL_KCODE), "r"(0), "r"(SEL_TSS) : "memory");
+                     "ltr %w3" ::"r"(SEL_KDATA),
+                     "i"(SEL_KCODE), "r"(0), "r"(SEL_TSS)
+                     : "memory");
 }
 
-void segments_init(void) { segments_reset(); }
+void segments_init(void) {
+    segments_reset();
+}

@@ -21,12 +21,12 @@ enum {
     SEG_P = 0x80,
     SEG_DPL3 = 0x60,
     SEG_S = 0x10,
-    SEG_CODE = 0x9a,           // present, ring 0, readable
-    SEG_CODE_XO = 0x98,        // execute only
-    SEG_CODE_CONFORM = 0x9e,   // conforming, readable
-    SEG_DATA = 0x92,           // present, ring 0, writable
+    SEG_CODE = 0x9a,         // present, ring 0, readable
+    SEG_CODE_XO = 0x98,      // execute only
+    SEG_CODE_CONFORM = 0x9e, // conforming, readable
+    SEG_DATA = 0x92,         // present, ring 0, writable
     SEG_DATA_RO = 0x90,
-    SEG_DATA_DOWN = 0x96,      // expand-down, writable
+    SEG_DATA_DOWN = 0x96, // expand-down, writable
     SEG_ACCESSED = 0x01,
     SYS_LDT = 0x82,
     SYS_TSS = 0x89,
@@ -62,6 +62,8 @@ void gdt_set(u16 selector, u32 base, u32 limit, u8 access, u8 flags);
 void gdt_load(u32 base, u16 limit);
 void idt_load(u32 base, u16 limit);
 void idt_set_dpl(u8 vector, u8 dpl);
-static inline u8 dpl(unsigned ring) { return (u8)(ring << 5); }
+static inline u8 dpl(unsigned ring) {
+    return (u8)(ring << 5);
+}
 
 #endif

@@ -7,7 +7,9 @@ SNIPPET(smoke_move, "mov $0x12345678, %eax", "mov %eax, %edi")
 SNIPPET(smoke_ud2, "nop", "ud2")
 SNIPPET(smoke_load, "", "mov (%esi), %eax")
 
-TEST(output) { print("hello %s %d %u %08x %llx\n", "world", -5, 42u, 0xbeefu, 0x123456789abcdefull); }
+TEST(output) {
+    print("hello %s %d %u %08x %llx\n", "world", -5, 42u, 0xbeefu, 0x123456789abcdefull);
+}
 
 TEST(done) {
     EXPECT_DONE_RING(0, smoke_nothing);
