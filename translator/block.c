@@ -1,0 +1,235 @@
+// One block: its frame (page register, link entry, checks), the walk over the guest's instructions, and the out-of-line
+// code behind it. Pure: everything it knows comes from struct translate_input.
+#include "translator/access.h"
+#include "translator/context.h"
+#include "translator/control.h"
+#include "translator/table.h"
+
+#include <Zydis/Mnemonic.h>
+
+#include <string.h>
+
+#define PAGE_SIZE      4096u
+#define INSN_ROOM      2048u // host bytes that no instruction exceeds, its tails apart
+#define TAIL_ROOM      160u  // host bytes that no tail exceeds
+#define INSN_TAILS     4u    // tails that no instruction exceeds
+#define FRAME_ROOM     5u    // bytes behind the link entry that the kill call takes
+#define UNDECODED_SIZE 15u   // guest bytes that decide that an instruction is undecodable
+
+// ---- Marks -----------------------------------------------------------------------------------------------------------
+
+void mark_begin(struct tctx *t, enum mark_kind kind, unsigned access, bool string) {
+    struct translate_output *out = t->out;
+    struct block_mark mark = {
+        .host = (uint16_t)emit_offset(&t->e),
+        .guest = t->insn->offset,
+        .kind = (uint8_t)kind,
+        .length = t->insn->length,
+        .string = string,
+        .access = (uint8_t)access,
+    };
+    if (out->mark_count != 0) {
+        struct block_mark *last = &out->marks[out->mark_count - 1];
+        bool same_insn = last->guest == mark.guest && last->kind == mark.kind;
+        if (same_insn && last->string == mark.string && last->access == mark.access && kind == MARK_INSN)
+            return;
+        if (last->host == mark.host) { // nothing was emitted under the last one
+            *last = mark;
+            return;
+        }
+    }
+    if (out->mark_count == TRANSLATE_MAX_MARKS) {
+        t->failed = true;
+        error_set(t->err, "translator: more than %d marks in a block", TRANSLATE_MAX_MARKS);
+        return;
+    }
+    out->marks[out->mark_count++] = mark;
+}
+
+// ---- One instruction -------------------------------------------------------------------------------------------------
+
+// What CR0 and CR4 make of the unit; -1 if it may run. Intel SDM, vol. 3A, tables 2-2 and 13-1.
+static int unit_fault(enum table_unit unit, uint32_t mode) {
+    switch (unit) {
+    case UNIT_X87: return mode & MODE_X87_NM ? VECTOR_NM : -1;
+    case UNIT_WAIT: return mode & MODE_WAIT_NM ? VECTOR_NM : -1;
+    case UNIT_MMX: return mode & MODE_MMX_UD ? VECTOR_UD : mode & MODE_SIMD_NM ? VECTOR_NM : -1;
+    case UNIT_SSE: return mode & MODE_SSE_UD ? VECTOR_UD : mode & MODE_SIMD_NM ? VECTOR_NM : -1;
+    case UNIT_MMX_SSE: // table_unit tells which
+    case UNIT_NONE: break;
+    }
+    return -1;
+}
+
+static void emit_kind(struct tctx *t, const struct table_row *row) {
+    switch ((enum table_kind)row->kind) {
+    case KIND_IDENTITY:
+        t->out->identity++;
+        identity_emit(t);
+        break;
+    case KIND_CONTROL: control_emit(t); break;
+    case KIND_STACK: stack_emit(t); break;
+    case KIND_STRING: string_emit(t); break;
+    case KIND_REMOVED: removed_emit(t); break;
+    case KIND_INLINE:
+        t->out->inlined++;
+        inline_emit(t);
+        break;
+    case KIND_CALLOUT: callout_emit(t); break;
+    case KIND_FPU:
+        t->out->identity++;
+        fpu_emit(t);
+        break;
+    case KIND_UD: callout_raise(t, VECTOR_UD, -1); break;
+    }
+}
+
+static void emit_insn(struct tctx *t) {
+    uint32_t before = emit_offset(&t->e);
+    t->wrote = false;
+    t->out->insns++;
+    mark_begin(t, MARK_INSN, 0, false);
+    const struct table_row *row = table_find_insn(t->insn);
+    int vector = unit_fault(table_unit(row, t->insn), t->mode);
+    if (vector >= 0)
+        callout_raise(t, (unsigned)vector, -1);
+    else
+        emit_kind(t, row);
+    t->cut |= row->ends;
+    if (emit_offset(&t->e) == before)
+        emit_nop(&t->e, 1); // every instruction has an address of its own
+}
+
+// ---- The frame -------------------------------------------------------------------------------------------------------
+
+// Leaves for the dispatcher, at the block's first instruction, unless r9 is zero. Leaves flags alone.
+static void emit_require_r9_zero(struct tctx *t) {
+    struct emitter *e = &t->e;
+    emit_xchg_r64_r64(e, R9, RCX);
+    struct host_label good = emit_jrcxz(e);
+    emit_xchg_r64_r64(e, R9, RCX);
+    emit_lea_r32_disp(e, R8, R11, (int32_t)t->in->offset);
+    emit_jmp_address(e, t->in->stub[STUB_EXIT]);
+    emit_here(e, good);
+    emit_xchg_r64_r64(e, R9, RCX);
+}
+
+// The root must still name the slice of the frame that the second part of the instruction came from.
+static void emit_crossing_check(struct tctx *t) {
+    struct emitter *e = &t->e;
+    struct host_mem slot = mem_index(R13, R9, 3, 0);
+    struct host_mem unbias = mem_index(R9, R8, 2, 0);
+    struct host_mem difference = mem_index(R9, R10, 0, 0);
+    emit_lea_r32_disp(e, R8, R11, (int32_t)PAGE_SIZE);
+    emit_shrx_r32(e, R9, R8, R15);
+    emit_mov_r64_m64(e, R9, &slot);
+    emit_lea_r64_m(e, R9, &unbias);
+    emit_mov_r64_imm64(e, R10, 0 - t->in->next_slice);
+    emit_lea_r64_m(e, R9, &difference);
+    emit_require_r9_zero(t);
+}
+
+// ---- Decoding --------------------------------------------------------------------------------------------------------
+
+// Fills the next slot of t->insns from page offset `at`. An instruction that runs into the next page is decoded only as
+// the first of a block (out->crossing); DECODE_MORE then means that the next page is needed.
+static enum decode_status decode_next(struct tctx *t, uint32_t at) {
+    struct guest_insn *insn = &t->insns[t->insn_count];
+    bool code32 = (t->mode & MODE_CODE32) != 0;
+    uint32_t left = PAGE_SIZE - at;
+    enum decode_status status = decode_insn(t->in->page + at, left, at, code32, insn);
+    if (status != DECODE_MORE || t->insn_count != 0 || !t->in->next)
+        return status;
+    uint8_t bytes[UNDECODED_SIZE];
+    memcpy(bytes, t->in->page + at, left);
+    memcpy(bytes + left, t->in->next, UNDECODED_SIZE - left);
+    t->out->crossing = true;
+    return decode_insn(bytes, sizeof bytes, at, code32, insn);
+}
+
+// ---- The walk --------------------------------------------------------------------------------------------------------
+
+static bool has_room(const struct tctx *t) {
+    size_t left = (size_t)(t->e.end - t->e.cur);
+    return t->insn_count < TRANSLATE_MAX_INSNS && t->tail_count + INSN_TAILS <= TAILS_MAX &&
+           left > INSN_ROOM + (t->tail_count + INSN_TAILS) * TAIL_ROOM;
+}
+
+static bool must_stop(const struct tctx *t) {
+    return t->ended || t->cut || t->failed || t->out->crossing || (t->mode & MODE_ONE) ||
+           (t->in->self_checking && t->wrote);
+}
+
+// Emits instructions from t->in->offset on; t->insns[0] is decoded already. Leaves guest_size and how the block ended.
+static void emit_insns(struct tctx *t, enum decode_status status) {
+    uint32_t at = t->in->offset;
+    do {
+        t->insn = &t->insns[t->insn_count++];
+        if (status == DECODE_TOO_LONG) {
+            t->out->insns++;
+            mark_begin(t, MARK_INSN, 0, false);
+            callout_raise(t, VECTOR_GP, 0);
+        } else {
+            emit_insn(t);
+        }
+        bool decoded = status == DECODE_OK && t->insn->mnemonic != ZYDIS_MNEMONIC_INVALID;
+        at += decoded ? t->insn->length : UNDECODED_SIZE;
+        if (must_stop(t) || at >= PAGE_SIZE || !has_room(t))
+            break;
+        status = decode_next(t, at);
+    } while (status != DECODE_MORE);
+    uint32_t end = at < PAGE_SIZE || t->out->crossing ? at : PAGE_SIZE;
+    t->out->guest_size = (uint16_t)(end - t->in->offset);
+}
+
+static void emit_end(struct tctx *t) {
+    if (t->cut && !t->ended)
+        control_exit(t);
+    else if (!t->ended)
+        control_jump(t, insn_next(t->insn));
+    const struct guest_insn *last = t->insn;
+    for (unsigned i = 0; i < t->tail_count; i++)
+        access_emit_tail(t, &t->tails[i]);
+    t->insn = last;
+    control_emit_cold_exits(t);
+    uint32_t body = emit_offset(&t->e) - t->out->link_entry;
+    if (body < FRAME_ROOM)
+        emit_nop(&t->e, FRAME_ROOM - body);
+}
+
+static void emit_block(struct tctx *t, enum decode_status status) {
+    struct emitter *e = &t->e;
+    t->insn = &t->insns[0];
+    emit_lea_r32_disp(e, R11, R8, -(int32_t)t->in->offset);
+    t->out->link_entry = (uint16_t)emit_offset(e);
+    mark_begin(t, MARK_INSN, 0, false);
+    if (t->out->crossing)
+        emit_crossing_check(t);
+    emit_insns(t, status);
+    emit_end(t);
+    t->out->host_size = emit_offset(e);
+}
+
+enum translate_status translate_block(const struct translate_input *in, struct translate_output *out,
+                                      struct error *err) {
+    struct tctx t;
+    memset(&t, 0, offsetof(struct tctx, insns));
+    t.in = in;
+    t.out = out;
+    t.err = err;
+    t.mode = in->mode;
+    t.e = (struct emitter){.start = in->code_rw, .cur = in->code_rw, .end = in->code_rw + in->capacity, .rx = in->code_rx};
+    memset(out, 0, offsetof(struct translate_output, exits));
+    out->insns = out->identity = out->inlined = out->callouts = 0;
+    out->operands_direct = out->operands_soft = 0;
+
+    enum decode_status status = decode_next(&t, in->offset);
+    if (status == DECODE_MORE)
+        return TRANSLATE_NEED_NEXT;
+    emit_block(&t, status);
+    if (t.e.overflow && !t.failed) {
+        t.failed = true;
+        error_set(err, "translator: block at page offset %#x does not fit into %u bytes", in->offset, in->capacity);
+    }
+    return t.failed ? TRANSLATE_FAILED : TRANSLATE_OK;
+}

@@ -1,0 +1,101 @@
+// The general instruction form: legacy prefixes, REX, opcode, ModRM, SIB, displacement (Intel SDM, vol. 2, chapter 2).
+// Every other emitter is built on it. It never fails: what does not fit sets `overflow` and is dropped.
+#include "translator/emit.h"
+
+#include <string.h>
+
+enum { REX_W = 8, REX_R = 4, REX_X = 2, REX_B = 1 };
+
+void emit_bytes(struct emitter *e, const uint8_t *bytes, size_t size) {
+    if ((size_t)(e->end - e->cur) < size) {
+        e->overflow = true;
+        return;
+    }
+    memcpy(e->cur, bytes, size);
+    e->cur += size;
+}
+
+void emit_byte(struct emitter *e, unsigned byte) {
+    if (e->cur == e->end)
+        e->overflow = true;
+    else
+        *e->cur++ = (uint8_t)byte;
+}
+
+void emit_u16(struct emitter *e, unsigned value) {
+    uint16_t v = (uint16_t)value;
+    emit_bytes(e, (const uint8_t *)&v, sizeof v);
+}
+
+void emit_u32(struct emitter *e, uint32_t value) { emit_bytes(e, (const uint8_t *)&value, sizeof value); }
+void emit_u64(struct emitter *e, uint64_t value) { emit_bytes(e, (const uint8_t *)&value, sizeof value); }
+
+// Without a base: SIB with base 101, a disp32, and never the RIP-relative short form.
+static void emit_modrm_mem(struct emitter *e, unsigned reg, const struct host_mem *m) {
+    reg = (reg & 7u) << 3;
+    unsigned index = m->index == HOST_NONE ? 4u : m->index & 7u;
+    if (m->base == HOST_NONE) {
+        emit_byte(e, reg | 4u);
+        emit_byte(e, (unsigned)m->scale << 6 | index << 3 | 5u);
+        emit_u32(e, (uint32_t)m->disp);
+        return;
+    }
+    unsigned base = m->base & 7u;
+    unsigned mod = m->disp == 0 && base != 5 ? 0u : m->disp == (int8_t)m->disp ? 1u : 2u;
+    if (m->index != HOST_NONE || base == 4) {
+        emit_byte(e, mod << 6 | reg | 4u);
+        emit_byte(e, (unsigned)m->scale << 6 | index << 3 | base);
+    } else {
+        emit_byte(e, mod << 6 | reg | base);
+    }
+    if (mod == 1)
+        emit_byte(e, (uint8_t)m->disp);
+    else if (mod == 2)
+        emit_u32(e, (uint32_t)m->disp);
+}
+
+static void emit_prefixes(struct emitter *e, const struct host_op *op) {
+    if (op->lock)
+        emit_byte(e, 0xf0);
+    if (op->opsize)
+        emit_byte(e, 0x66);
+    if (op->rep)
+        emit_byte(e, op->rep);
+}
+
+static void emit_opcode(struct emitter *e, const struct host_op *op, unsigned rex, bool force_rex) {
+    if (op->rexw)
+        rex |= REX_W;
+    if (op->reg & 8)
+        rex |= REX_R;
+    if (rex != 0 || force_rex || (op->byte_reg && op->reg >= 4))
+        emit_byte(e, 0x40u | rex);
+    if (op->map != MAP_1B)
+        emit_byte(e, 0x0f);
+    if (op->map == MAP_0F38)
+        emit_byte(e, 0x38);
+    else if (op->map == MAP_0F3A)
+        emit_byte(e, 0x3a);
+    emit_byte(e, op->opcode);
+}
+
+void emit_op_mem(struct emitter *e, const struct host_op *op, const struct host_mem *m) {
+    if (m->window)
+        emit_byte(e, 0x65);
+    if (m->window || m->addr32)
+        emit_byte(e, 0x67);
+    emit_prefixes(e, op);
+    unsigned rex = 0;
+    if (m->base != HOST_NONE && (m->base & 8))
+        rex |= REX_B;
+    if (m->index != HOST_NONE && (m->index & 8))
+        rex |= REX_X;
+    emit_opcode(e, op, rex, false);
+    emit_modrm_mem(e, op->reg, m);
+}
+
+void emit_op_reg(struct emitter *e, const struct host_op *op, unsigned rm) {
+    emit_prefixes(e, op);
+    emit_opcode(e, op, rm & 8 ? REX_B : 0, op->byte_rm && rm >= 4);
+    emit_byte(e, 0xc0u | (op->reg & 7u) << 3 | (rm & 7u));
+}
