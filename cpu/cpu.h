@@ -97,6 +97,10 @@ void vcpu_set_a20(struct vcpu *v, bool enabled);
 int vcpu_dma_write(struct vcpu *v, uint64_t gpa, const void *data, uint64_t size);
 int vcpu_dma_read(struct vcpu *v, uint64_t gpa, void *data, uint64_t size);
 
+// Guest memory [gpa, gpa+size) was changed from outside (loader, debugger) while vcpu_run does not run: drops every
+// translation of its bytes. Not on the I/O thread; a device uses vcpu_dma_write.
+void vcpu_memory_changed(struct vcpu *v, uint64_t gpa, uint64_t size);
+
 // Name of callout number `index` of struct stats, or NULL where there is none.
 const char *cpu_callout_name(unsigned index);
 

@@ -113,5 +113,8 @@ int ringshade_read_memory(const struct ringshade *machine, uint64_t address, voi
 }
 
 int ringshade_write_memory(struct ringshade *machine, uint64_t address, const void *data, size_t size) {
-    return ram_contains(&machine->pc.ram, address, size) ? ram_load(&machine->pc.ram, address, data, size) : -1;
+    if (!ram_contains(&machine->pc.ram, address, size) || ram_load(&machine->pc.ram, address, data, size))
+        return -1;
+    vcpu_memory_changed(machine->pc.vcpu, address, size);
+    return 0;
 }

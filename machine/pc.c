@@ -244,5 +244,6 @@ int pc_reset(struct pc *pc, struct error *err) {
     // Gives the pages back; the next access finds zeros.
     if (fallocate(pc->ram.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)pc->ram.size))
         return error_set(err, "cannot clear the guest's memory: %s", strerror(errno));
+    vcpu_memory_changed(pc->vcpu, 0, pc->ram.size);
     return 0;
 }

@@ -14,6 +14,7 @@ struct vcpu {
     bool a20;
     unsigned resets; // calls of vcpu_reset
     unsigned runs;   // calls of vcpu_run, the current one included
+    uint64_t bytes_changed; // vcpu_memory_changed
     sem_t wake;
     const char *error_text;
 };
