@@ -4,7 +4,8 @@
 
 ringshade_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ringshade_build=${RINGSHADE_BUILD:-$ringshade_root/build}
-ringshade_guests=${RINGSHADE_GUESTS:-$ringshade_build/guests-debian}
+# One folder for all build folders: what is in it comes from Debian, not from the build.
+ringshade_guests=${RINGSHADE_GUESTS:-$ringshade_root/build/guests-debian}
 export ringshade_root ringshade_build ringshade_guests
 
 # Debian's names. What `tools/demo` needs to build the engine, and what `tools/check` needs on top of that.
@@ -146,10 +147,10 @@ ringshade_peer_cpu=${RINGSHADE_PEER_CPU:-n270,stepping=10,-apic}
 # modes (ringshade-soft, -direct, -adaptive, -verify), peer (an ISA PC), or peer-pc (the emulator's default PC). SERIAL
 # is stdio or a file's path. RINGSHADE_ENGINE replaces the path of the engine.
 engine_command() {
-    local name=$1 kernel=$2 initrd=$3 append=$4 memory=$5 serial=$6
+    local name=$1 kernel=$2 initrd=$3 append=$4 memory=$5 serial=$6 chardev=stdio,mux=on,signal=off
     case $serial in
     stdio) ;;
-    *) serial=file:$serial ;;
+    *) chardev=file,path=$serial serial=file:$serial ;;
     esac
     case $name in
     ringshade*)
@@ -158,11 +159,11 @@ engine_command() {
         ;;
     peer)
         engine_argv=(qemu-system-i386 -accel tcg -M isapc -nodefaults -display none -cpu "$ringshade_peer_cpu"
-            -kernel "$kernel" -m "$memory" -serial "$serial" -no-reboot)
+            -kernel "$kernel" -m "$memory" -chardev "$chardev,id=console" -serial chardev:console -no-reboot)
         ;;
     peer-pc)
-        engine_argv=(qemu-system-i386 -accel tcg -M pc -display none -net none -kernel "$kernel" -m "$memory"
-            -serial "$serial" -monitor none -no-reboot)
+        engine_argv=(qemu-system-i386 -accel tcg -M pc -display none -net none -monitor none -kernel "$kernel"
+            -m "$memory" -chardev "$chardev,id=console" -serial chardev:console -no-reboot)
         ;;
     *) return 1 ;;
     esac
