@@ -306,15 +306,25 @@ static void test_serial_pty(void **state) {
     assert_int_equal(strncmp(ringshade_serial_name(f->machine), "/dev/pts/", 9), 0);
 }
 
+static void out32(struct vcpu *v, uint16_t port, uint32_t value) {
+    v->config.lock(v->config.opaque);
+    io_bus_write(v->config.io, port, 4, value);
+    v->config.unlock(v->config.opaque);
+}
+
+static uint32_t in32(struct vcpu *v, uint16_t port) {
+    v->config.lock(v->config.opaque);
+    uint32_t value = io_bus_read(v->config.io, port, 4);
+    v->config.unlock(v->config.opaque);
+    return value;
+}
+
 static enum cpu_stop guest_dma(struct vcpu *v) {
-    const uint32_t values[] = {0x100000, 0x200000, 64};
-    for (uint16_t i = 0; i < 3; i++) {
-        v->config.lock(v->config.opaque);
-        io_bus_write(v->config.io, (uint16_t)(0x5a0 + 4 * i), 4, values[i]);
-        v->config.unlock(v->config.opaque);
-    }
-    fake_cpu_out(v, 0x5ac, 1);
-    while (!(fake_cpu_in(v, 0x5ac) & 2))
+    out32(v, 0x5a0, 0x100000);
+    out32(v, 0x5a4, 0x200000);
+    out32(v, 0x5a8, 64);
+    out32(v, 0x5ac, 1);
+    while (!(in32(v, 0x5ac) & 2))
         usleep(100);
     return CPU_STOP_HALT;
 }
