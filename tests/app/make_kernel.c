@@ -1,5 +1,5 @@
-// make_kernel KIND FILE: writes a synthetic kernel. Kinds: bzimage, elf, flat (none of them can run), and guests that
-// do run: halt, exit VALUE (writes it to the debug-exit port), spin, reset, triple, print.
+// make_kernel KIND FILE [VALUE]: writes a synthetic kernel. bzimage, elf and flat are right but do nothing of use; the
+// programs below run, at the entry of the flat one.
 #include "tests/machine/kernel_builder.h"
 
 #include <stdio.h>
@@ -10,12 +10,25 @@ static const struct {
     const char *name;
     uint8_t code[32];
 } programs[] = {
-    {"halt", {0xfa, 0xf4}},                          // cli; hlt
-    {"exit", {0xb0, 0x00, 0xe6, 0xf4, 0xeb, 0xfe}},  // mov al, VALUE; out 0xf4, al; jmp $
-    {"spin", {0xeb, 0xfe}},                          // jmp $
-    {"reset", {0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe}}, // mov al, 0xfe; out 0x64, al; jmp $
-    {"triple", {0x0f, 0x0b}},                        // ud2, with no IDT
+    // cli; hlt
+    {"halt", {0xfa, 0xf4}},
+    // mov al, VALUE; out 0xf4, al; jmp $
+    {"exit", {0xb0, 0x00, 0xe6, 0xf4, 0xeb, 0xfe}},
+    // jmp $
+    {"spin", {0xeb, 0xfe}},
+    // sti; hlt; jmp to the hlt: sleeps for ever, with every interrupt masked
+    {"idle", {0xfb, 0xf4, 0xeb, 0xfd}},
+    // mov al, 0xfe; out 0x64, al; jmp $
+    {"reset", {0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe}},
+    // CMOS cell 40h outlives a reset: if it is not 1, set it and reset, else write 5 to the debug-exit port
+    {"reset-once", {0xb0, 0x40, 0xe6, 0x70, 0xe4, 0x71, 0x3c, 0x01, 0x74, 0x0a, 0xb0, 0x01, 0xe6,
+                    0x71, 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe, 0xb0, 0x05, 0xe6, 0xf4, 0xeb, 0xfe}},
+    // ud2, with no IDT
+    {"triple", {0x0f, 0x0b}},
+    // mov dx, 0x3f8; "ok\n" to the serial port; cli; hlt
     {"print", {0x66, 0xba, 0xf8, 0x03, 0xb0, 'o', 0xee, 0xb0, 'k', 0xee, 0xb0, '\n', 0xee, 0xfa, 0xf4}},
+    // polls the serial port and sends back what comes
+    {"echo", {0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba, 0xf8, 0x03, 0xec, 0xee, 0xeb, 0xef}},
 };
 
 int main(int argc, char **argv) {
