@@ -203,7 +203,7 @@ static void emit_block(struct tctx *t, enum decode_status status) {
     emit_lea_r32_disp(e, R11, R8, -(int32_t)t->in->offset);
     t->out->link_entry = (uint16_t)emit_offset(e);
     mark_begin(t, MARK_INSN, 0, false);
-    if (t->out->crossing)
+    if (t->out->crossing && t->in->next_slice) // blocks outside the code map are checked by the dispatcher
         emit_crossing_check(t);
     emit_insns(t, status);
     emit_end(t);

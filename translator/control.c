@@ -19,6 +19,7 @@ void control_transfer(struct tctx *t) {
     emit_mov_r64_m64(e, R9, &slice);
     emit_mov_r32_m32(e, R9, &entry);
     emit_jmp_r64(e, R9);
+    mark_begin(t, MARK_INSN, 0, false); // what follows is no transfer: a kick there must not go back
 }
 
 // r8d = linear address of page offset `target`.
