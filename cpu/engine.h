@@ -79,6 +79,11 @@ uint64_t engine_writeback(struct vcpu_abi *abi);
 uint64_t engine_gate_slow(struct vcpu_abi *abi);
 uint64_t engine_exit(struct vcpu_abi *abi);
 
+// engine.c: what the mmu calls (struct mmu_config)
+void engine_code_written(void *opaque, uint32_t frame);
+uint64_t engine_device_read(void *opaque, uint64_t gpa, unsigned size);
+void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t value);
+
 // kick.c
 void engine_arm(struct vcpu *v);        // request := NEW, live root := empty
 void engine_wait(struct vcpu *v);       // HLT: sleeps until something happens

@@ -114,7 +114,6 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     struct mmu_fault fault;
     uint64_t addend = 0;
     abi->eip = abi->page + OPERAND_OFFSET(word) - v->seg[CPU_SEG_CS].base;
-    v->stats->softtlb_misses++;
     if (OPERAND_CHECKED(word) &&
         cpu_segment_linear(v, seg, linear, size, intent == INTENT_READ ? MMU_READ : MMU_WRITE, &linear) < 0)
         return deliver_fault(v);

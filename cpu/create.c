@@ -1,0 +1,147 @@
+// Creation, reset and destruction of the vCPU with its engine: arena and stubs, shadow MMU, guard page.
+#include "cpu/engine.h"
+#include "cpu/stubs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define CHECK_OFFSET(name, field) _Static_assert(name == offsetof(struct vcpu_abi, field), #field)
+CHECK_OFFSET(STUB_GPR, gpr);
+CHECK_OFFSET(STUB_FLAGS, flags);
+CHECK_OFFSET(STUB_PAGE, page);
+CHECK_OFFSET(STUB_R8, r8);
+CHECK_OFFSET(STUB_R9, r9);
+CHECK_OFFSET(STUB_R10, r10);
+CHECK_OFFSET(STUB_REQUEST, request);
+CHECK_OFFSET(STUB_FPU_PARKED, fpu_parked);
+CHECK_OFFSET(STUB_GATE_R9, gate_r9);
+CHECK_OFFSET(STUB_HOST_RSP, host_rsp);
+CHECK_OFFSET(STUB_LIVE_ROOT, live_root);
+CHECK_OFFSET(STUB_WINDOW, window);
+CHECK_OFFSET(STUB_EXIT_REASON, exit_reason);
+CHECK_OFFSET(STUB_EXIT_SITE, exit_site);
+CHECK_OFFSET(STUB_CALLOUT_ENTRY, callout_entry);
+CHECK_OFFSET(STUB_MISS_ENTRY, soft_miss_entry);
+CHECK_OFFSET(STUB_WRITE_ENTRY, writeback_entry);
+CHECK_OFFSET(STUB_SLOW_ENTRY, gate_slow_entry);
+CHECK_OFFSET(STUB_EXIT_ENTRY, exit_entry);
+CHECK_OFFSET(STUB_FX, fx);
+_Static_assert(offsetof(struct vcpu, abi) == 0, "the structure that translated code sees comes first");
+
+static int install_stubs(struct engine *e, struct error *err) {
+    static const uint8_t *const labels[STUB_COUNT] = {
+        [STUB_MISS] = stub_miss,           [STUB_EXIT] = stub_exit,
+        [STUB_LINK] = stub_link,           [STUB_FAULT] = stub_fault,
+        [STUB_CALLOUT] = stub_callout,     [STUB_SOFT_MISS] = stub_soft_miss,
+        [STUB_WRITEBACK] = stub_writeback,
+    };
+    uint32_t size = (uint32_t)(stubs_end - stubs_begin), base = cache_arena(e->cache)->rx;
+    if (cache_install_stubs(e->cache, stubs_begin, size, (uint32_t)(stub_miss - stubs_begin), err) < 0)
+        return -1;
+    for (unsigned i = 0; i < STUB_COUNT; i++)
+        e->stub[i] = base + (uint32_t)(labels[i] - stubs_begin);
+    e->gate = base + (uint32_t)(stub_gate - stubs_begin);
+    e->gate_end = base + (uint32_t)(stub_gate_end - stubs_begin);
+    e->code_start = base + ((size + 4095) & ~4095u);
+    e->miss = e->stub[STUB_MISS];
+    e->empty = cache_empty_root(e->cache);
+    return 0;
+}
+
+static int engine_create(struct vcpu *v, struct error *err) {
+    const struct cpu_config *config = &v->config;
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return error_set(err, "out of memory");
+    v->engine = e;
+    e->v = v;
+    pthread_mutex_init(&e->dma_lock, NULL);
+    pthread_cond_init(&e->dma_done, NULL);
+    if (host_check(e, err) < 0)
+        return -1;
+    e->guard_page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    e->signal_stack = mmap(NULL, ENGINE_SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (e->guard_page == MAP_FAILED || e->signal_stack == MAP_FAILED)
+        return error_set(err, "out of memory");
+    struct cache_config cache = {.mib = config->cache_mib, .stats = config->stats, .log = config->log};
+    e->cache = cache_create(&cache, err);
+    if (!e->cache || install_stubs(e, err) < 0)
+        return -1;
+    struct mmu_config mmu = {
+        .ram = config->ram, .abi = &v->abi, .stats = config->stats, .log = config->log,
+        .policy = config->policy == MMU_DIRECT ? MMU_FORM_DIRECT
+                  : config->policy == MMU_SOFT ? MMU_FORM_SOFT : MMU_FORM_ADAPTIVE,
+        .code_written = engine_code_written, .device_read = engine_device_read, .device_write = engine_device_write, .opaque = v,
+    };
+    v->mmu = mmu_create(&mmu, err);
+    return v->mmu ? 0 : -1;
+}
+
+struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
+    struct vcpu *v = aligned_alloc(64, (sizeof *v + 63) & ~(size_t)63);
+    if (!v) {
+        error_set(err, "out of memory");
+        return NULL;
+    }
+    memset(v, 0, sizeof *v);
+    v->config = *config;
+    v->stats = config->stats;
+    v->log = config->log;
+    v->a20 = true;
+    if (engine_create(v, err) < 0) {
+        vcpu_destroy(v);
+        return NULL;
+    }
+    v->abi.callout_entry = (uint64_t)(uintptr_t)engine_callout;
+    v->abi.soft_miss_entry = (uint64_t)(uintptr_t)engine_soft_miss;
+    v->abi.writeback_entry = (uint64_t)(uintptr_t)engine_writeback;
+    v->abi.gate_slow_entry = (uint64_t)(uintptr_t)engine_gate_slow;
+    v->abi.exit_entry = (uint64_t)(uintptr_t)engine_exit;
+    vcpu_reset(v);
+    return v;
+}
+
+void vcpu_destroy(struct vcpu *v) {
+    if (!v)
+        return;
+    struct engine *e = v->engine;
+    if (e) {
+        if (v->mmu)
+            mmu_destroy(v->mmu);
+        if (e->cache)
+            cache_destroy(e->cache);
+        if (e->guard_page && e->guard_page != MAP_FAILED)
+            munmap(e->guard_page, 4096);
+        if (e->signal_stack && e->signal_stack != MAP_FAILED)
+            munmap(e->signal_stack, ENGINE_SIGNAL_STACK);
+        pthread_mutex_destroy(&e->dma_lock);
+        pthread_cond_destroy(&e->dma_done);
+        free(e);
+    }
+    free(v);
+}
+
+// SDM vol. 3A table 9-1.
+void vcpu_reset(struct vcpu *v) {
+    struct cpu_state state = {.eip = 0xfff0, .eflags = 2, .cr0 = 0x60000010, .dr = {[6] = 0xffff0ff0, [7] = 0x400}};
+    state.gpr[CPU_EDX] = 0x600;
+    for (unsigned i = 0; i < CPU_SEG_COUNT; i++)
+        state.seg[i] = (struct cpu_segment){.attr = 0x93, .limit = 0xffff};
+    state.seg[CPU_SEG_CS] = (struct cpu_segment){.selector = 0xf000, .attr = 0x9b, .base = 0xffff0000, .limit = 0xffff};
+    state.ldtr = (struct cpu_segment){.attr = 0x82, .limit = 0xffff};
+    state.tr = (struct cpu_segment){.attr = 0x8b, .limit = 0xffff};
+    state.gdt_limit = state.idt_limit = 0xffff;
+    memset(&v->msr, 0, sizeof v->msr);
+    v->msr.pat = 0x0007040600070406;
+    memset(v->abi.fx, 0, sizeof v->abi.fx);
+    v->abi.fx[0] = 0x40; // FCW 0040h; after FNINIT 037Fh
+    v->abi.fx[24] = 0x80; // MXCSR 1F80h
+    v->abi.fx[25] = 0x1f;
+    v->abi.fpu_parked = 1;
+    v->abi.shadow = 0;
+    v->engine->halted = false;
+    v->engine->fault_pending = false;
+    v->a20 = true;
+    vcpu_set_state(v, &state);
+}
