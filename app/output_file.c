@@ -21,8 +21,10 @@ int output_file_open(struct output_file *file, const char *role, const char *pat
     if (fd < 0)
         return parse_error(err, "%s %s: cannot open for writing: %s", role, path, strerror(errno));
     file->stream = fdopen(fd, "w");
-    if (file->stream)
+    if (file->stream) {
+        setvbuf(file->stream, NULL, _IOLBF, BUFSIZ); // the lines before a crash are those that count
         return 0;
+    }
     close(fd);
     return parse_error(err, "%s %s: out of memory", role, path);
 }

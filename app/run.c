@@ -33,54 +33,71 @@ static int exit_status(const struct ringshade *machine, enum ringshade_stop caus
     return RUN_STATUS_MONITOR_ERROR;
 }
 
+// What is left of a run when its machine is gone.
+struct outcome {
+    enum ringshade_stop cause;
+    int status;
+    char text[RINGSHADE_ERROR_MAX];
+    struct ringshade_registers registers;
+};
+
 // Says why the run ended, where that is not plain from the guest's own output.
-static void print_end(const struct ringshade *machine, enum ringshade_stop cause) {
-    bool trouble = cause == RINGSHADE_STOP_TRIPLE_FAULT || cause == RINGSHADE_STOP_ERROR;
-    if (trouble || cause == RINGSHADE_STOP_TIMEOUT)
-        fprintf(stderr, "ringshade: %s\n", ringshade_stop_text(machine));
-    if (trouble) {
-        struct ringshade_registers registers;
-        ringshade_get_registers(machine, &registers);
-        ringshade_print_registers(&registers, stderr);
-    }
+static void print_end(const struct outcome *end) {
+    bool trouble = end->cause == RINGSHADE_STOP_TRIPLE_FAULT || end->cause == RINGSHADE_STOP_ERROR;
+    if (trouble || end->cause == RINGSHADE_STOP_TIMEOUT)
+        fprintf(stderr, "ringshade: %s\n", end->text);
+    if (trouble)
+        ringshade_print_registers(&end->registers, stderr);
 }
 
-static int run_machine(struct ringshade *machine, struct output_file *stats) {
-    struct ringshade_error err;
+static void run_machine(struct ringshade *machine, struct outcome *end) {
     if (ringshade_serial_name(machine))
         fprintf(stderr, "ringshade: serial port on %s\n", ringshade_serial_name(machine));
     signals_set_machine(machine);
-    enum ringshade_stop cause = ringshade_run(machine);
+    end->cause = ringshade_run(machine);
     signals_set_machine(NULL);
-    signals_restore_terminal();
-    print_end(machine, cause);
-    int status = exit_status(machine, cause);
-    bool failed = stats->stream && ringshade_write_stats(machine, stats->stream, &err);
-    if (output_file_close(stats, &err) || failed) {
+    end->status = exit_status(machine, end->cause);
+    snprintf(end->text, sizeof end->text, "%s", ringshade_stop_text(machine));
+    ringshade_get_registers(machine, &end->registers);
+}
+
+// Returns -1 if there is something to write and it cannot be written.
+static int write_stats(const struct ringshade *machine, struct output_file *stats) {
+    struct ringshade_error err;
+    int status = stats->stream ? ringshade_write_stats(machine, stats->stream, &err) : 0;
+    if (output_file_close(stats, &err))
+        status = -1;
+    if (status)
         fail(&err);
-        if (status == RUN_STATUS_OK)
-            status = RUN_STATUS_MONITOR_ERROR;
-    }
     return status;
+}
+
+// The machine ends before anything is printed: the guest's last output comes first, and the terminal is as it was.
+static int run_loaded(struct ringshade *machine, struct output_file *stats, struct output_file *log) {
+    struct ringshade_error err;
+    struct outcome end;
+    output_file_begin(stats);
+    output_file_begin(log);
+    run_machine(machine, &end);
+    int written = write_stats(machine, stats);
+    ringshade_destroy(machine);
+    signals_restore_terminal();
+    print_end(&end);
+    if (output_file_close(log, &err))
+        written = fail(&err);
+    return written && end.status == RUN_STATUS_OK ? RUN_STATUS_MONITOR_ERROR : end.status;
 }
 
 static int create_and_run(struct run_options *options, struct output_file *stats, struct output_file *log) {
     struct ringshade_error err;
     options->config.log_stream = log->stream;
     struct ringshade *machine = ringshade_create(&options->config, &err);
-    int status;
-    if (!machine || ringshade_load(machine, &options->guest, &err)) {
-        output_file_discard(stats);
-        output_file_discard(log);
-        status = fail(&err);
-    } else {
-        output_file_begin(stats);
-        output_file_begin(log);
-        status = run_machine(machine, stats);
-    }
+    if (machine && !ringshade_load(machine, &options->guest, &err))
+        return run_loaded(machine, stats, log);
     ringshade_destroy(machine);
-    output_file_close(log, &err);
-    return status;
+    output_file_discard(stats);
+    output_file_discard(log);
+    return fail(&err);
 }
 
 int run_main(int argc, char **argv) {

@@ -68,7 +68,7 @@ struct ringshade_config {
     uint32_t cache_mib;      // size of the code cache in MiB, 0 for the default
     double timeout;          // seconds of wall time for one ringshade_run, 0 for none, at most RINGSHADE_TIMEOUT_MAX
     const char *log_topics;  // NULL or a comma-separated list: blocks, exits, faults, mmu, devices, all
-    FILE *log_stream;        // where the log goes; NULL means stderr. Stays the caller's
+    FILE *log_stream;        // where the log goes, from the first run on; NULL means stderr. Stays the caller's
 };
 
 // The defaults: 256 MiB, adaptive, no serial port connected, everything else off.

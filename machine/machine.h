@@ -23,6 +23,7 @@ enum machine_event {
 struct ringshade {
     struct ringshade_config config; // its texts are not used after ringshade_create, except serial_spec below
     char *serial_spec;              // for chardev_open
+    unsigned log_topics;            // what log.topics becomes with the first run: nothing is logged before it
     struct log log;
     struct stats stats;
     struct pc pc; // its address is known to devices: this structure never moves

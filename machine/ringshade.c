@@ -54,7 +54,7 @@ static int open_log(struct ringshade *machine, struct error *err) {
     machine->log.out = machine->config.log_stream ? machine->config.log_stream : stderr;
     if (!machine->config.log_topics)
         return 0;
-    if (!*machine->config.log_topics || log_parse_topics(machine->config.log_topics, &machine->log.topics, &bad))
+    if (!*machine->config.log_topics || log_parse_topics(machine->config.log_topics, &machine->log_topics, &bad))
         return error_set(err, "unknown log topic in '%s'; known are blocks, exits, faults, mmu, devices and all",
                          machine->config.log_topics);
     return 0;
@@ -241,6 +241,7 @@ enum ringshade_stop ringshade_run(struct ringshade *machine) {
     machine->has_stopped = true;
     if (!machine->has_guest)
         return machine->stop = fail(machine, "no kernel is loaded");
+    machine->log.topics = machine->log_topics;
     if (pc_start(&machine->pc, &err))
         return machine->stop = fail(machine, err.text);
     arm_timeout(machine);
