@@ -80,8 +80,9 @@ bool check_trap(const char *what, const struct trap *t, u32 vector, u32 error, c
 // The snippet ran to its end.
 bool check_done(const char *what, const struct trap *t, const char *file, int line);
 #define CHECK_TRAP(t, vector, error, eip) check_trap(#vector " at " #eip, &(t), vector, error, eip, __FILE__, __LINE__)
-#define CHECK_PF(t, error, address, eip)  (CHECK_TRAP(t, VEC_PF, error, eip) && CHECK_EQ("CR2", (t).cr2, address))
-#define CHECK_DONE(what, t)               check_done(what, &(t), __FILE__, __LINE__)
+#define CHECK_PF(t, error, address, eip)                                                                               \
+    ((void)(CHECK_TRAP(t, VEC_PF, error, eip) && CHECK_EQ("CR2", (t).cr2, address)))
+#define CHECK_DONE(what, t) check_done(what, &(t), __FILE__, __LINE__)
 // The snippet, at ring 0 or 3, must fault at its last instruction.
 #define EXPECT_FAULT_RING(ring, name, vector, error)                                                                   \
     do {                                                                                                               \

@@ -27,16 +27,11 @@ struct rt_test {
     void (*run)(void);
 };
 
-#define RT_STR2(x) #x
-#define RT_STR(x)  RT_STR2(x)
 #define TEST(id)                                                                                                       \
     static void test_##id(void);                                                                                       \
     static const struct rt_test test_entry_##id                                                                        \
-        __attribute__((used, section(".tests." RT_FILE "." RT_STR(__LINE__)), aligned(4))) = {#id, test_##id};         \
+        __attribute__((used, section(".tests"), aligned(4))) = {#id, test_##id};                                       \
     static void test_##id(void)
-#ifndef RT_FILE
-#define RT_FILE "0" // sorts the tests of several files of one guest
-#endif
 
 #define CHECK(condition)              check_true(#condition, (condition), __FILE__, __LINE__)
 #define CHECK_EQ(what, got, expected) check_equal(what, (u32)(got), (u32)(expected), __FILE__, __LINE__)

@@ -1,0 +1,1 @@
+add_guest(control control SOURCES near.c pages.c faults.c loops.c recursion.c)
