@@ -150,8 +150,6 @@ static inline bool cpu_protected(const struct vcpu *v) { return v->cr0 & CR0_PE;
 uint32_t cpu_get_reg(const struct vcpu *v, unsigned reg, unsigned size);         // size 1 (AL.. BH), 2, 4
 void cpu_set_reg(struct vcpu *v, unsigned reg, unsigned size, uint32_t value);
 uint32_t cpu_linear_eip(const struct vcpu *v); // CS base + EIP
-// The architectural reset state (SDM vol. 3A, table 9-1): everything in v but config and the engine's part. reset.c
-void cpu_reset_state(struct vcpu *v);
 // Recomputes what depends on CR0, CR4, EFER or A20 and hands them to the mmu, which drops its translations. 0, or -1 if
 // a PDPTE has a reserved bit set (control.c). The caller flushes roots and calls cpu_mode_update.
 int cpu_control_apply(struct vcpu *v);

@@ -1,0 +1,125 @@
+// Guest memory for emulated instructions: through a segment with its type and limit checks (SDM vol. 3A 5.3, 5.5), or by
+// linear address. The software TLBs of translated code are the fast path; what misses goes through soft_miss, which
+// serves page crossings, devices and frames with code. Light code: general registers only, no library calls.
+#include "cpu/semantics.h"
+#include "mmu/copy.h"
+
+bool cpu_limit_ok(const struct cpu_segment *segment, uint32_t offset, unsigned size) {
+    uint32_t last = offset + (size - 1);
+    if ((segment->attr & (ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN)) == (ATTR_S | ATTR_EXPAND_DOWN)) {
+        uint32_t top = segment->attr & ATTR_DB ? 0xffffffffu : 0xffffu;
+        return offset > segment->limit && last <= top && last >= offset;
+    }
+    // A segment of 4 GiB has no end to run into: addresses wrap.
+    return segment->limit == 0xffffffffu || (last <= segment->limit && last >= offset);
+}
+
+static bool type_ok(const struct cpu_segment *segment, enum mmu_access access) {
+    unsigned attr = segment->attr;
+    if (!(attr & ATTR_P))
+        return false;
+    switch (access) {
+    case MMU_READ: return !(attr & ATTR_CODE) || (attr & ATTR_READABLE);
+    case MMU_WRITE: return !(attr & ATTR_CODE) && (attr & ATTR_WRITABLE);
+    default: return attr & ATTR_CODE;
+    }
+}
+
+int cpu_segment_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size, enum mmu_access access,
+                       uint32_t *linear) {
+    const struct cpu_segment *segment = &v->seg[seg];
+    // Outside protected mode hidden types do not limit the kind of access (SDM vol. 3B 20.1.1).
+    bool typed = cpu_protected(v) && !(v->abi.sys_flags & EFLAGS_VM);
+    if ((typed && !type_ok(segment, access)) || !cpu_limit_ok(segment, offset, size))
+        return cpu_raise_error(v, seg == CPU_SEG_SS ? VECTOR_SS : VECTOR_GP, 0);
+    *linear = segment->base + offset;
+    return 0;
+}
+
+// The operand in the monitor's mapping if the software TLB knows it and it does not cross a page; else NULL.
+static inline uint8_t *tlb_lookup(struct vcpu *v, uint32_t linear, bool user, unsigned size, bool write) {
+    struct abi_tlb *tlb = &v->abi.tlb[user];
+    unsigned slot = linear >> 12 & (ABI_TLB_ENTRIES - 1);
+    uint32_t ntag = write ? tlb->ntag_write[slot] : tlb->ntag_read[slot];
+    if (ntag + linear + (size - 1) >= RAM_PAGE_SIZE)
+        return NULL;
+    return (uint8_t *)(uintptr_t)(tlb->addend[slot] + linear);
+}
+
+int cpu_read_linear(struct vcpu *v, uint32_t linear, bool user, void *data, unsigned size) {
+    const uint8_t *host = tlb_lookup(v, linear, user, size, false);
+    if (!host) {
+        struct mmu_fault fault;
+        uint64_t addend;
+        if (soft_miss(v->mmu, linear, size, INTENT_READ, user, false, &addend, &fault) == SOFT_FAULT)
+            return cpu_raise_page(v, &fault);
+        host = (const uint8_t *)(uintptr_t)(addend + linear);
+    }
+    copy_bytes(data, host, size);
+    return 0;
+}
+
+int cpu_write_linear(struct vcpu *v, uint32_t linear, bool user, const void *data, unsigned size) {
+    uint8_t *host = tlb_lookup(v, linear, user, size, true);
+    if (host) {
+        copy_bytes(host, data, size);
+        return 0;
+    }
+    struct mmu_fault fault;
+    uint64_t addend;
+    enum soft_result result = soft_miss(v->mmu, linear, size, INTENT_WRITE, user, false, &addend, &fault);
+    if (result == SOFT_FAULT)
+        return cpu_raise_page(v, &fault);
+    copy_bytes((uint8_t *)(uintptr_t)(addend + linear), data, size);
+    if (result == SOFT_BOUNCED)
+        soft_commit(v->mmu);
+    return 0;
+}
+
+// #AC, for operands of a natural size (SDM vol. 3A 6.15, interrupt 17).
+static int align_check(struct vcpu *v, uint32_t linear, unsigned size) {
+    if ((v->mode & MODE_ALIGN) && (size == 2 || size == 4 || size == 8) && (linear & (size - 1)))
+        return cpu_raise_error(v, VECTOR_AC, 0);
+    return 0;
+}
+
+int cpu_read(struct vcpu *v, unsigned seg, uint32_t offset, void *data, unsigned size) {
+    uint32_t linear;
+    if (cpu_segment_linear(v, seg, offset, size, MMU_READ, &linear) < 0 || align_check(v, linear, size) < 0)
+        return -1;
+    return cpu_read_linear(v, linear, cpu_user(v), data, size);
+}
+
+int cpu_write(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, unsigned size) {
+    uint32_t linear;
+    if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, size) < 0)
+        return -1;
+    return cpu_write_linear(v, linear, cpu_user(v), data, size);
+}
+
+int cpu_probe_write(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size) {
+    uint32_t linear;
+    struct mmu_fault fault;
+    if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, size) < 0)
+        return -1;
+    if (tlb_lookup(v, linear, cpu_user(v), size, true))
+        return 0;
+    if (mmu_probe_write(v->mmu, linear, cpu_user(v), size, &fault) < 0)
+        return cpu_raise_page(v, &fault);
+    return 0;
+}
+
+uint8_t *cpu_host_span(struct vcpu *v, uint32_t linear, enum mmu_access access) {
+    struct mmu_fault fault;
+    bool faulted;
+    uint8_t *host = tlb_lookup(v, linear, cpu_user(v), 1, access == MMU_WRITE);
+    return host ? host : mmu_host(v->mmu, linear, access, cpu_user(v), &faulted, &fault);
+}
+
+int cpu_read_system(struct vcpu *v, uint32_t linear, void *data, unsigned size) {
+    return cpu_read_linear(v, linear, false, data, size);
+}
+
+int cpu_write_system(struct vcpu *v, uint32_t linear, const void *data, unsigned size) {
+    return cpu_write_linear(v, linear, false, data, size);
+}

@@ -1,0 +1,129 @@
+// CPUID of the announced processor: an Intel Atom of the first generation with SSE4.2 and POPCNT, which no processor-bug
+// list of an operating system holds anything against (docs/decisions/cpuid.md). Intel SDM vol. 2A, CPUID. What the host
+// cannot run is left out.
+#include "cpu/semantics.h"
+
+#include <cpuid.h>
+
+// Family 6, model 28, stepping 10.
+#define SIGNATURE 0x000106cau
+
+#define LEAF1_EDX_FPU    (1u << 0)
+#define LEAF1_EDX_DE     (1u << 2)
+#define LEAF1_EDX_PSE    (1u << 3)
+#define LEAF1_EDX_TSC    (1u << 4)
+#define LEAF1_EDX_MSR    (1u << 5)
+#define LEAF1_EDX_PAE    (1u << 6)
+#define LEAF1_EDX_CX8    (1u << 8)
+#define LEAF1_EDX_SEP    (1u << 11)
+#define LEAF1_EDX_PGE    (1u << 13)
+#define LEAF1_EDX_CMOV   (1u << 15)
+#define LEAF1_EDX_MMX    (1u << 23)
+#define LEAF1_EDX_FXSR   (1u << 24)
+#define LEAF1_EDX_SSE    (1u << 25)
+#define LEAF1_EDX_SSE2   (1u << 26)
+#define LEAF1_ECX_SSE3   (1u << 0)
+#define LEAF1_ECX_SSSE3  (1u << 9)
+#define LEAF1_ECX_SSE4_1 (1u << 19)
+#define LEAF1_ECX_SSE4_2 (1u << 20)
+#define LEAF1_ECX_POPCNT (1u << 23)
+#define EXT1_EDX_NX      (1u << 20)
+#define EXT7_EDX_INVARIANT_TSC (1u << 8)
+
+#define ANNOUNCED_EDX                                                                                                  \
+    (LEAF1_EDX_FPU | LEAF1_EDX_DE | LEAF1_EDX_PSE | LEAF1_EDX_TSC | LEAF1_EDX_MSR | LEAF1_EDX_PAE | LEAF1_EDX_CX8 |    \
+     LEAF1_EDX_SEP | LEAF1_EDX_PGE | LEAF1_EDX_CMOV | LEAF1_EDX_MMX | LEAF1_EDX_FXSR | LEAF1_EDX_SSE | LEAF1_EDX_SSE2)
+#define ANNOUNCED_ECX (LEAF1_ECX_SSE3 | LEAF1_ECX_SSSE3 | LEAF1_ECX_SSE4_1 | LEAF1_ECX_SSE4_2 | LEAF1_ECX_POPCNT)
+
+enum { LAST_BASIC = 4, LAST_EXTENDED = 0x80000008u, PHYSICAL_BITS = MMU_PHYSICAL_BITS, LINEAR_BITS = 32 };
+
+static const char brand[48] = "Ringshade IA-32 Processor";
+
+static uint32_t word_of(const char *text) {
+    uint32_t word;
+    __builtin_memcpy(&word, text, 4);
+    return word;
+}
+
+static void basic_leaf1(uint32_t regs[4]) {
+    uint32_t host[4] = {0};
+    __get_cpuid(1, &host[0], &host[1], &host[2], &host[3]);
+    regs[0] = SIGNATURE;
+    regs[2] = ANNOUNCED_ECX & host[2];
+    regs[3] = ANNOUNCED_EDX;
+}
+
+// Deterministic cache parameters: first-level data and instruction caches of 32 KiB, 8 ways, a second level of 2 MiB,
+// 8 ways; lines of 64 bytes, one core.
+static void basic_leaf4(uint32_t subleaf, uint32_t regs[4]) {
+    static const struct {
+        uint32_t type, level, ways, sets;
+    } caches[] = {{1, 1, 8, 64}, {2, 1, 8, 64}, {3, 2, 8, 4096}};
+    if (subleaf >= sizeof caches / sizeof *caches)
+        return;
+    const uint32_t self_initialising = 1u << 8;
+    regs[0] = caches[subleaf].type | caches[subleaf].level << 5 | self_initialising;
+    regs[1] = (caches[subleaf].ways - 1) << 22 | (64 - 1);
+    regs[2] = caches[subleaf].sets - 1;
+}
+
+static void basic(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
+    switch (leaf) {
+    case 0:
+        regs[0] = LAST_BASIC;
+        regs[1] = word_of("Genu");
+        regs[3] = word_of("ineI");
+        regs[2] = word_of("ntel");
+        break;
+    case 1: basic_leaf1(regs); break;
+    case 2: // descriptors: TLBs of 4 KiB pages (B0 B3), L1 data 2C, L1 instructions 30, L2 of 2 MiB with 64-byte lines 7D
+        regs[0] = 0x00b3b001;
+        regs[3] = 0x007d302c;
+        break;
+    case 4: basic_leaf4(subleaf, regs); break;
+    default: break;
+    }
+}
+
+static void extended(uint32_t leaf, uint32_t regs[4]) {
+    uint32_t host[4] = {0};
+    switch (leaf) {
+    case 0x80000000u: regs[0] = LAST_EXTENDED; break;
+    case 0x80000001u:
+        regs[3] = EXT1_EDX_NX; // done by the page-table walk, whatever the host has
+        break;
+    case 0x80000002u:
+    case 0x80000003u:
+    case 0x80000004u:
+        for (unsigned i = 0; i < 4; i++)
+            regs[i] = word_of(brand + (leaf - 0x80000002u) * 16 + i * 4);
+        break;
+    case 0x80000006u: regs[2] = 2048u << 16 | 6u << 12 | 64u; break; // L2: KiB, 8 ways, line size
+    case 0x80000007u:
+        __get_cpuid(0x80000007u, &host[0], &host[1], &host[2], &host[3]);
+        regs[3] = host[3] & EXT7_EDX_INVARIANT_TSC;
+        break;
+    case 0x80000008u: regs[0] = LINEAR_BITS << 8 | PHYSICAL_BITS; break;
+    default: break;
+    }
+}
+
+void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
+    regs[0] = regs[1] = regs[2] = regs[3] = 0;
+    // Leaves out of range answer as the highest basic one (SDM vol. 2A, CPUID).
+    if (leaf >= 0x80000000u && leaf <= LAST_EXTENDED)
+        extended(leaf, regs);
+    else
+        basic(leaf <= LAST_BASIC ? leaf : LAST_BASIC, subleaf, regs);
+}
+
+enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    (void)r8, (void)r9, (void)word;
+    uint32_t regs[4];
+    cpu_cpuid(v->abi.gpr[CPU_EAX], v->abi.gpr[CPU_ECX], regs);
+    v->abi.gpr[CPU_EAX] = regs[0];
+    v->abi.gpr[CPU_EBX] = regs[1];
+    v->abi.gpr[CPU_ECX] = regs[2];
+    v->abi.gpr[CPU_EDX] = regs[3];
+    return CALLOUT_CONTINUE;
+}

@@ -1,0 +1,200 @@
+// Exceptions and interrupts: how a fault is noted and how it is delivered through the IDT. Intel SDM vol. 3A, 6.9 to 6.15.
+// Light code: general registers only, no library calls. Nothing of the processor's state changes before every check and
+// every push of the delivery has succeeded.
+#include "cpu/semantics.h"
+
+#define DR6_BS    (1u << 14)
+#define IDT_ERROR 2u // the IDT bit of an error code
+
+enum event_kind { EVENT_FAULT, EVENT_SOFTWARE, EVENT_ICEBP, EVENT_EXTERNAL };
+
+struct event {
+    uint8_t vector;
+    enum event_kind kind;
+    bool has_error;
+    uint32_t error;
+    uint32_t eip; // to be pushed
+    bool resume;  // RF in the pushed image
+};
+
+// ---- Noting a fault ------------------------------------------------------------------------------------------------------
+
+static int note(struct vcpu *v, enum cpu_vector vector, bool has_error, uint32_t error, uint32_t cr2) {
+    v->fault.vector = (uint8_t)vector;
+    v->fault.has_error = has_error;
+    v->fault.software = false;
+    v->fault.error = error;
+    v->fault.cr2 = cr2;
+    return -1;
+}
+
+int cpu_raise(struct vcpu *v, enum cpu_vector vector) {
+    return note(v, vector, false, 0, 0);
+}
+
+int cpu_raise_error(struct vcpu *v, enum cpu_vector vector, uint32_t error) {
+    return note(v, vector, true, error, 0);
+}
+
+int cpu_raise_page(struct vcpu *v, const struct mmu_fault *fault) {
+    return note(v, VECTOR_PF, true, fault->error, fault->linear);
+}
+
+void cpu_raise_single_step(struct vcpu *v) {
+    v->dr[6] |= DR6_BS;
+    cpu_raise(v, VECTOR_DB);
+}
+
+// ---- Delivery ------------------------------------------------------------------------------------------------------------
+
+// The gate of `vector`, checked. 0 or -1.
+static int read_gate(struct vcpu *v, const struct event *event, uint32_t ext, uint64_t *gate) {
+    uint32_t offset = event->vector * 8u, error = offset | IDT_ERROR | ext;
+    if (offset + 7 > v->idt_limit)
+        return cpu_raise_error(v, VECTOR_GP, error);
+    if (cpu_read_system(v, v->idt_base + offset, gate, 8) < 0)
+        return -1;
+    unsigned attr = descriptor_attr(*gate);
+    switch (attr & (ATTR_S | ATTR_TYPE)) {
+    case TYPE_TASK_GATE:
+    case TYPE_INTERRUPT_GATE16:
+    case TYPE_TRAP_GATE16:
+    case TYPE_INTERRUPT_GATE32:
+    case TYPE_TRAP_GATE32: break;
+    default: return cpu_raise_error(v, VECTOR_GP, error);
+    }
+    if (event->kind == EVENT_SOFTWARE && attr_dpl(attr) < v->cpl)
+        return cpu_raise_error(v, VECTOR_GP, error);
+    if (!(attr & ATTR_P))
+        return cpu_raise_error(v, VECTOR_NP, error);
+    if ((attr & ATTR_TYPE) == TYPE_TASK_GATE)
+        return cpu_stop_unsupported(v, "an exception or interrupt through a task gate");
+    return 0;
+}
+
+// The handler's code segment, checked; *dpl is the ring it will run in. 0 or -1.
+static int read_handler(struct vcpu *v, uint32_t selector, uint32_t ext, uint64_t *descriptor, unsigned *ring) {
+    if (selector_is_null(selector))
+        return cpu_raise_error(v, VECTOR_GP, ext);
+    if (cpu_need_descriptor(v, selector, VECTOR_GP, ext, descriptor) < 0)
+        return -1;
+    unsigned attr = descriptor_attr(*descriptor);
+    if (!attr_is_code(attr) || attr_dpl(attr) > v->cpl)
+        return cpu_raise_error(v, VECTOR_GP, selector_error(selector, ext));
+    if (!(attr & ATTR_P))
+        return cpu_raise_error(v, VECTOR_NP, selector_error(selector, ext));
+    *ring = attr_is_conforming(attr) ? v->cpl : attr_dpl(attr);
+    return 0;
+}
+
+// Pushes what the handler's IRET will pop. The stack is that of the handler.
+static int push_frame(struct vcpu *v, const struct event *event, bool inner, unsigned size, struct cpu_stack *stack) {
+    uint32_t items[6];
+    unsigned count = 0;
+    if (inner) {
+        items[count++] = v->seg[CPU_SEG_SS].selector;
+        items[count++] = v->abi.gpr[CPU_ESP];
+    }
+    items[count++] = (cpu_eflags(v) & ~EFLAGS_RF) | (event->resume ? EFLAGS_RF : 0);
+    items[count++] = v->seg[CPU_SEG_CS].selector;
+    items[count++] = event->eip;
+    if (event->has_error)
+        items[count++] = event->error;
+    return cpu_stack_push(v, stack, items, count, size);
+}
+
+static int deliver(struct vcpu *v, const struct event *event) {
+    uint32_t ext = event->kind != EVENT_SOFTWARE;
+    uint64_t gate, descriptor;
+    unsigned ring;
+    if (!cpu_protected(v))
+        return cpu_stop_unsupported(v, "an exception or interrupt in real mode");
+    if (v->abi.sys_flags & EFLAGS_VM)
+        return cpu_stop_unsupported(v, "an exception or interrupt in virtual-8086 mode");
+    if (read_gate(v, event, ext, &gate) < 0)
+        return -1;
+    uint32_t selector = (uint32_t)gate >> 16, type = descriptor_attr(gate) & ATTR_TYPE;
+    bool wide = type & 8, interrupt_gate = !(type & 1);
+    if (read_handler(v, selector, ext, &descriptor, &ring) < 0)
+        return -1;
+
+    bool inner = ring < v->cpl;
+    struct cpu_stack stack;
+    if (inner) {
+        if (cpu_inner_stack(v, ring, ext, &stack) < 0)
+            return -1;
+    } else {
+        cpu_stack_current(v, &stack);
+        stack.error = ext;
+    }
+    struct cpu_segment code;
+    uint32_t eip = ((uint32_t)gate & 0xffff) | (wide ? (uint32_t)(gate >> 32) & 0xffff0000u : 0);
+    cpu_unpack_segment(&code, (selector & ~3u) | ring, descriptor);
+    if (!cpu_limit_ok(&code, eip, 1))
+        return cpu_raise_error(v, VECTOR_GP, ext);
+    if (cpu_mark_accessed(v, selector, &descriptor) < 0 || push_frame(v, event, inner, wide ? 4 : 2, &stack) < 0)
+        return -1;
+
+    code.attr |= ATTR_ACCESSED;
+    v->abi.sys_flags &= ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | (interrupt_gate ? EFLAGS_IF : 0));
+    if (inner)
+        cpu_commit_segment(v, CPU_SEG_SS, &stack.segment);
+    v->abi.gpr[CPU_ESP] = stack.esp;
+    cpu_commit_segment(v, CPU_SEG_CS, &code);
+    v->abi.eip = eip;
+    v->abi.shadow = 0;
+    cpu_mode_update(v);
+    return 0;
+}
+
+// ---- What is delivered ---------------------------------------------------------------------------------------------------
+
+static bool is_contributory(unsigned vector) {
+    return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP);
+}
+
+// SDM vol. 3A table 6-5: does a second exception during the delivery of the first make a double fault?
+static bool makes_double_fault(unsigned first, unsigned second) {
+    if (first == VECTOR_PF)
+        return second == VECTOR_PF || is_contributory(second);
+    return is_contributory(first) && is_contributory(second);
+}
+
+int cpu_deliver_fault(struct vcpu *v) {
+    for (;;) {
+        unsigned first = v->fault.vector;
+        if (first == CPU_FAULT_STOP)
+            return 0;
+        if (first == VECTOR_PF)
+            v->cr2 = v->fault.cr2;
+        // #DB is a trap here (single steps), #DF an abort; every other exception is a fault and resumes with RF set.
+        const struct event event = {.vector = (uint8_t)first,
+                                    .kind = v->fault.software ? EVENT_SOFTWARE : EVENT_FAULT,
+                                    .has_error = v->fault.has_error,
+                                    .error = v->fault.error,
+                                    .eip = v->abi.eip,
+                                    .resume = !v->fault.software && first != VECTOR_DB && first != VECTOR_NMI &&
+                                              first != VECTOR_DF};
+        if (deliver(v, &event) == 0)
+            return 0;
+        if (v->fault.vector == CPU_FAULT_STOP)
+            return 0;
+        if (first == VECTOR_DF)
+            return -1;
+        if (makes_double_fault(first, v->fault.vector)) {
+            if (v->fault.vector == VECTOR_PF)
+                v->cr2 = v->fault.cr2;
+            cpu_raise_error(v, VECTOR_DF, 0);
+        }
+    }
+}
+
+int cpu_deliver_interrupt(struct vcpu *v, uint8_t vector) {
+    const struct event event = {.vector = vector, .kind = EVENT_EXTERNAL, .eip = v->abi.eip};
+    return deliver(v, &event) == 0 ? 0 : cpu_deliver_fault(v);
+}
+
+int cpu_deliver_software(struct vcpu *v, uint8_t vector, uint32_t next, bool icebp) {
+    const struct event event = {.vector = vector, .kind = icebp ? EVENT_ICEBP : EVENT_SOFTWARE, .eip = next};
+    return deliver(v, &event);
+}

@@ -1,0 +1,258 @@
+// Images of the x87 and SSE state in memory, in the guest's formats and with the guest's instruction and data pointers
+// (PITFALLS 5): FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR, and the x87 exception. Intel SDM vol. 1 8.1.10, 10.5.1; vol.
+// 2. The state is parked in abi.fx, a 64-bit FXSAVE image, and goes back into the processor from there.
+#include "cpu/semantics.h"
+
+#include <string.h>
+
+// Offsets in an FXSAVE image.
+enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FCS = 12, FX_FDP = 16, FX_FDS = 20, FX_MXCSR = 24,
+       FX_MXCSR_MASK = 28, FX_ST = 32, FX_XMM = 160, FX_SIZE = 512, FX_USED = 288 };
+
+#define FCW_INIT     0x037f
+#define FCW_MASKS    0x3f
+#define FSW_ES       0x80
+#define MXCSR_DEFAULT_MASK 0xffbfu
+
+static uint16_t get16(const uint8_t *at) {
+    uint16_t value;
+    memcpy(&value, at, 2);
+    return value;
+}
+
+static uint32_t get32(const uint8_t *at) {
+    uint32_t value;
+    memcpy(&value, at, 4);
+    return value;
+}
+
+static void put16(uint8_t *at, uint32_t value) {
+    uint16_t half = (uint16_t)value;
+    memcpy(at, &half, 2);
+}
+
+static void put32(uint8_t *at, uint32_t value) {
+    memcpy(at, &value, 4);
+}
+
+// ---- Tag word ------------------------------------------------------------------------------------------------------------
+
+enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
+
+static unsigned classify(const uint8_t *st) {
+    unsigned exponent = get16(st + 8) & 0x7fff;
+    uint64_t mantissa;
+    memcpy(&mantissa, st, 8);
+    if (exponent == 0)
+        return mantissa == 0 ? TAG_ZERO : TAG_SPECIAL;
+    if (exponent == 0x7fff || !(mantissa >> 63))
+        return TAG_SPECIAL;
+    return TAG_VALID;
+}
+
+// The full tag word from the abridged one; registers in the image are in stack order, tags in physical order.
+static uint32_t full_tags(const uint8_t *fx) {
+    unsigned top = get16(fx + FX_FSW) >> 11 & 7;
+    uint32_t tags = 0;
+    for (unsigned physical = 0; physical < 8; physical++) {
+        unsigned tag = TAG_EMPTY;
+        if (fx[FX_FTW] >> physical & 1)
+            tag = classify(fx + FX_ST + 16 * ((physical - top) & 7));
+        tags |= tag << 2 * physical;
+    }
+    return tags;
+}
+
+static uint8_t abridged_tags(uint32_t tags) {
+    unsigned bits = 0;
+    for (unsigned physical = 0; physical < 8; physical++)
+        bits |= (unsigned)((tags >> 2 * physical & 3) != TAG_EMPTY) << physical;
+    return (uint8_t)bits;
+}
+
+// ---- Environment: 28 bytes, or 14 with a 16-bit operand size --------------------------------------------------------------
+
+static unsigned environment_size(unsigned size) {
+    return size == 2 ? 14 : 28;
+}
+
+static void build_environment(const struct vcpu *v, unsigned size, uint8_t *image) {
+    const uint8_t *fx = v->abi.fx;
+    const struct vcpu_abi *abi = &v->abi;
+    const uint32_t words[7] = {get16(fx + FX_FCW), get16(fx + FX_FSW), full_tags(fx), abi->fip,
+                               abi->fcs,           abi->fdp,           abi->fds};
+    for (unsigned i = 0; i < 7; i++) {
+        if (size == 2)
+            put16(image + 2 * i, words[i]);
+        else // reserved upper halves are ones; two fields have all 32 bits, one holds the opcode
+            put32(image + 4 * i, i == 3 || i == 5 ? words[i]
+                                 : i == 4 ? words[i] | (abi->fop & 0x7ffu) << 16 : words[i] | 0xffff0000u);
+    }
+}
+
+static void set_pointers(struct vcpu *v, uint32_t fip, uint16_t fcs, uint16_t fop, uint32_t fdp, uint16_t fds) {
+    v->abi.fip = fip;
+    v->abi.fcs = fcs;
+    v->abi.fop = fop & 0x7ff;
+    v->abi.fdp = fdp;
+    v->abi.fds = fds;
+    v->abi.fdp_valid = 1;
+}
+
+// The exception summary and busy bits follow from the flags and masks (SDM vol. 1 8.1.3.3).
+static uint32_t with_summary(uint32_t fsw, uint32_t fcw) {
+    fsw &= ~(uint32_t)(FSW_ES | 0x8000);
+    return fsw & ~fcw & FCW_MASKS ? fsw | FSW_ES | 0x8000 : fsw;
+}
+
+static void load_environment(struct vcpu *v, unsigned size, const uint8_t *image) {
+    uint8_t *fx = v->abi.fx;
+    unsigned width = size == 2 ? 2 : 4;
+    uint32_t fcw = (get16(image) & 0x1f7fu) | 0x40u;
+    put16(fx + FX_FCW, fcw);
+    put16(fx + FX_FSW, with_summary(get16(image + width), fcw));
+    fx[FX_FTW] = abridged_tags(get16(image + 2 * width));
+    if (size == 2)
+        set_pointers(v, get16(image + 6), get16(image + 8), 0, get16(image + 10), get16(image + 12));
+    else
+        set_pointers(v, get32(image + 12), get16(image + 16), get16(image + 18), get32(image + 20), get16(image + 24));
+}
+
+static enum callout_result store_environment(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size) {
+    uint8_t image[28];
+    build_environment(v, size, image);
+    if (cpu_write(v, RM_INDEX(rm), offset, image, environment_size(size)) < 0)
+        return callout_failed(v);
+    uint8_t *fx = v->abi.fx;
+    put16(fx + FX_FCW, get16(fx + FX_FCW) | FCW_MASKS);
+    put16(fx + FX_FSW, with_summary(get16(fx + FX_FSW), FCW_MASKS));
+    return CALLOUT_CONTINUE;
+}
+
+static enum callout_result fldenv(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size) {
+    uint8_t image[28];
+    if (cpu_read(v, RM_INDEX(rm), offset, image, environment_size(size)) < 0)
+        return callout_failed(v);
+    load_environment(v, size, image);
+    return CALLOUT_CONTINUE;
+}
+
+static enum callout_result fnsave(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size) {
+    uint8_t image[28 + 80], *fx = v->abi.fx;
+    unsigned head = environment_size(size);
+    build_environment(v, size, image);
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(image + head + 10 * i, fx + FX_ST + 16 * i, 10);
+    if (cpu_write(v, RM_INDEX(rm), offset, image, head + 80) < 0)
+        return callout_failed(v);
+    put16(fx + FX_FCW, FCW_INIT);
+    put16(fx + FX_FSW, 0);
+    fx[FX_FTW] = 0;
+    set_pointers(v, 0, 0, 0, 0, 0);
+    return CALLOUT_CONTINUE;
+}
+
+static enum callout_result frstor(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size) {
+    uint8_t image[28 + 80];
+    unsigned head = environment_size(size);
+    if (cpu_read(v, RM_INDEX(rm), offset, image, head + 80) < 0)
+        return callout_failed(v);
+    load_environment(v, size, image);
+    for (unsigned i = 0; i < 8; i++) {
+        memcpy(v->abi.fx + FX_ST + 16 * i, image + head + 10 * i, 10);
+        memset(v->abi.fx + FX_ST + 16 * i + 10, 0, 6);
+    }
+    return CALLOUT_CONTINUE;
+}
+
+// ---- FXSAVE and FXRSTOR --------------------------------------------------------------------------------------------------
+
+static uint32_t mxcsr_mask(const struct vcpu *v) {
+    uint32_t mask = get32(v->abi.fx + FX_MXCSR_MASK);
+    return mask ? mask : MXCSR_DEFAULT_MASK;
+}
+
+// Checks segment and alignment of the 512 bytes. 0 or -1.
+static int fx_operand(struct vcpu *v, uint32_t rm, uint32_t offset, enum mmu_access access) {
+    uint32_t linear;
+    if (cpu_segment_linear(v, RM_INDEX(rm), offset, FX_SIZE, access, &linear) < 0)
+        return -1;
+    return linear & 15 ? cpu_raise_error(v, VECTOR_GP, 0) : 0;
+}
+
+static enum callout_result fxsave(struct vcpu *v, uint32_t rm, uint32_t offset) {
+    uint8_t image[FX_USED];
+    if (fx_operand(v, rm, offset, MMU_WRITE) < 0)
+        return callout_failed(v);
+    memcpy(image, v->abi.fx, sizeof image);
+    put16(image + FX_FOP, v->abi.fop & 0x7ffu);
+    put32(image + FX_FIP, v->abi.fip);
+    put32(image + FX_FCS, v->abi.fcs);
+    put32(image + FX_FDP, v->abi.fdp);
+    put32(image + FX_FDS, v->abi.fds);
+    put32(image + FX_MXCSR_MASK, mxcsr_mask(v));
+    // Without OSFXSR the image has no XMM registers. What follows them is not written outside 64-bit mode.
+    unsigned bytes = v->cr4 & CR4_OSFXSR ? FX_USED : FX_XMM;
+    return cpu_write(v, RM_INDEX(rm), offset, image, bytes) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
+}
+
+static enum callout_result fxrstor(struct vcpu *v, uint32_t rm, uint32_t offset) {
+    uint8_t image[FX_USED], *fx = v->abi.fx;
+    if (fx_operand(v, rm, offset, MMU_READ) < 0 || cpu_read(v, RM_INDEX(rm), offset, image, sizeof image) < 0)
+        return callout_failed(v);
+    if (get32(image + FX_MXCSR) & ~mxcsr_mask(v)) {
+        cpu_raise_error(v, VECTOR_GP, 0);
+        return CALLOUT_FAULT;
+    }
+    uint32_t fcw = (get16(image + FX_FCW) & 0x1f7fu) | 0x40u;
+    put16(fx + FX_FCW, fcw);
+    put16(fx + FX_FSW, with_summary(get16(image + FX_FSW), fcw));
+    fx[FX_FTW] = image[FX_FTW];
+    set_pointers(v, get32(image + FX_FIP), get16(image + FX_FCS), get16(image + FX_FOP), get32(image + FX_FDP),
+                 get16(image + FX_FDS));
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(fx + FX_ST + 16 * i, image + FX_ST + 16 * i, 10);
+    if (v->cr4 & CR4_OSFXSR) {
+        put32(fx + FX_MXCSR, get32(image + FX_MXCSR));
+        memcpy(fx + FX_XMM, image + FX_XMM, FX_USED - FX_XMM);
+    }
+    return CALLOUT_CONTINUE;
+}
+
+// ---- Callouts --------------------------------------------------------------------------------------------------------------
+
+// #NM and #UD before the instruction looks at memory (SDM vol. 3A table 2-2). 0 or -1.
+static int available(struct vcpu *v, bool fx) {
+    if (fx && (v->cr0 & CR0_EM))
+        return cpu_raise(v, VECTOR_UD);
+    if (v->cr0 & (CR0_EM | CR0_TS))
+        return cpu_raise(v, VECTOR_NM);
+    return 0;
+}
+
+enum callout_result callout_FPU_ENV(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    enum fpu_env kind = (enum fpu_env)(RM_OTHER(r9) & 7);
+    unsigned size = CALLOUT_EXTRA(word);
+    if (available(v, kind == FPU_FXSAVE || kind == FPU_FXRSTOR) < 0)
+        return CALLOUT_FAULT;
+    // The two x87 loads wait for a pending exception first.
+    if ((kind == FPU_FLDENV || kind == FPU_FRSTOR) && (get16(v->abi.fx + FX_FSW) & FSW_ES))
+        return callout_FPU_MF(v, r8, r9, word);
+    switch (kind) {
+    case FPU_FNSTENV: return store_environment(v, r9, r8, size);
+    case FPU_FLDENV: return fldenv(v, r9, r8, size);
+    case FPU_FNSAVE: return fnsave(v, r9, r8, size);
+    case FPU_FRSTOR: return frstor(v, r9, r8, size);
+    case FPU_FXSAVE: return fxsave(v, r9, r8);
+    case FPU_FXRSTOR: return fxrstor(v, r9, r8);
+    }
+    return CALLOUT_CONTINUE;
+}
+
+// With CR0.NE clear the processor would assert FERR# and freeze until IRQ 13; that line is not wired, and every 32-bit
+// system sets NE, so #MF is raised in both cases rather than the exception lost.
+enum callout_result callout_FPU_MF(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    (void)r8, (void)r9, (void)word;
+    cpu_raise(v, VECTOR_MF);
+    return CALLOUT_FAULT;
+}

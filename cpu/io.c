@@ -1,0 +1,58 @@
+// IN and OUT: privilege, then the bus under the device lock. Intel SDM vol. 1 19.5; vol. 2, IN and OUT.
+#include "cpu/semantics.h"
+#include "devices/bus.h"
+
+#include <time.h>
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void lock(struct vcpu *v) {
+    if (v->config.lock)
+        v->config.lock(v->config.opaque);
+}
+
+static void unlock(struct vcpu *v) {
+    if (v->config.unlock)
+        v->config.unlock(v->config.opaque);
+}
+
+uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size) {
+    uint64_t start = now_ns();
+    lock(v);
+    uint32_t value = io_bus_read(v->config.io, (uint16_t)port, size);
+    unlock(v);
+    v->stats->ns_devices += now_ns() - start;
+    return value;
+}
+
+void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value) {
+    uint64_t start = now_ns();
+    lock(v);
+    io_bus_write(v->config.io, (uint16_t)port, size, value);
+    unlock(v);
+    v->stats->ns_devices += now_ns() - start;
+}
+
+enum callout_result callout_IN(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    (void)r9;
+    unsigned size = CALLOUT_EXTRA(word);
+    uint32_t port = r8 & 0xffff;
+    if (cpu_io_check(v, port, size) < 0)
+        return callout_failed(v);
+    cpu_set_reg(v, CPU_EAX, size, cpu_port_read(v, port, size));
+    return CALLOUT_CONTINUE;
+}
+
+enum callout_result callout_OUT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    (void)r9;
+    unsigned size = CALLOUT_EXTRA(word);
+    uint32_t port = r8 & 0xffff;
+    if (cpu_io_check(v, port, size) < 0)
+        return callout_failed(v);
+    cpu_port_write(v, port, size, cpu_get_reg(v, CPU_EAX, size));
+    return CALLOUT_CONTINUE;
+}

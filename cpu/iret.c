@@ -1,0 +1,110 @@
+// IRET in protected mode: to the same ring and to an outer one. Intel SDM vol. 2A, IRET/IRETD; vol. 3A 6.12.1, 6.8.3.
+// Light code: general registers only, no library calls. Every read and check comes before the first change.
+#include "cpu/semantics.h"
+
+// EFLAGS bits that IRET may change at this privilege (SDM vol. 2A, IRET's operation).
+static uint32_t writable_flags(const struct vcpu *v, unsigned size) {
+    uint32_t mask = EFLAGS_LIVE | EFLAGS_TF | EFLAGS_NT;
+    if (v->cpl == 0)
+        mask |= EFLAGS_IOPL;
+    if (v->cpl <= cpu_iopl(v))
+        mask |= EFLAGS_IF;
+    if (size == 4) {
+        mask |= EFLAGS_AC | EFLAGS_ID | EFLAGS_RF;
+        if (v->cpl == 0)
+            mask |= EFLAGS_VIF | EFLAGS_VIP;
+    }
+    return mask;
+}
+
+static int check_code(struct vcpu *v, uint32_t selector, uint64_t *descriptor) {
+    if (selector_is_null(selector))
+        return cpu_raise_error(v, VECTOR_GP, 0);
+    if (cpu_need_descriptor(v, selector, VECTOR_GP, 0, descriptor) < 0)
+        return -1;
+    unsigned attr = descriptor_attr(*descriptor), rpl = selector & 3;
+    bool ring_ok = attr_is_conforming(attr) ? attr_dpl(attr) <= rpl : attr_dpl(attr) == rpl;
+    if (!attr_is_code(attr) || rpl < v->cpl || !ring_ok)
+        return cpu_raise_error(v, VECTOR_GP, selector_error(selector, 0));
+    if (!(attr & ATTR_P))
+        return cpu_raise_error(v, VECTOR_NP, selector_error(selector, 0));
+    return 0;
+}
+
+static int check_outer_stack(struct vcpu *v, uint32_t selector, unsigned ring, uint64_t *descriptor) {
+    if (selector_is_null(selector))
+        return cpu_raise_error(v, VECTOR_GP, 0);
+    if (cpu_need_descriptor(v, selector, VECTOR_GP, 0, descriptor) < 0)
+        return -1;
+    unsigned attr = descriptor_attr(*descriptor);
+    if ((selector & 3) != ring || attr_dpl(attr) != ring || !attr_is_writable_data(attr))
+        return cpu_raise_error(v, VECTOR_GP, selector_error(selector, 0));
+    if (!(attr & ATTR_P))
+        return cpu_raise_error(v, VECTOR_SS, selector_error(selector, 0));
+    return 0;
+}
+
+int cpu_return_far(struct vcpu *v, uint32_t eip, uint32_t selector, uint32_t skip, uint32_t release, unsigned size) {
+    uint64_t code_descriptor, stack_descriptor = 0;
+    uint32_t outer[2] = {0, 0}; // ESP, SS
+    unsigned ring = selector & 3;
+    if (check_code(v, selector, &code_descriptor) < 0)
+        return -1;
+    bool to_outer = ring > v->cpl;
+    if (to_outer && (cpu_stack_peek(v, skip + release, outer, 2, size) < 0 ||
+                     check_outer_stack(v, outer[1] & 0xffff, ring, &stack_descriptor) < 0))
+        return -1;
+    struct cpu_segment code, stack;
+    cpu_unpack_segment(&code, selector, code_descriptor);
+    if (!cpu_limit_ok(&code, eip, 1))
+        return cpu_raise_error(v, VECTOR_GP, 0);
+    if (cpu_mark_accessed(v, selector, &code_descriptor) < 0 ||
+        (to_outer && cpu_mark_accessed(v, outer[1], &stack_descriptor) < 0))
+        return -1;
+
+    code.attr |= ATTR_ACCESSED;
+    if (!to_outer) {
+        cpu_stack_release(v, skip + release);
+        cpu_commit_segment(v, CPU_SEG_CS, &code);
+    } else {
+        cpu_unpack_segment(&stack, outer[1], stack_descriptor);
+        cpu_commit_segment(v, CPU_SEG_CS, &code);
+        cpu_commit_segment(v, CPU_SEG_SS, &stack);
+        // A 16-bit stack keeps the upper half of ESP of the inner ring.
+        cpu_stack_set_pointer(v, outer[0] + release);
+        cpu_drop_inner_segments(v);
+    }
+    v->abi.eip = eip;
+    return 0;
+}
+
+static int iret(struct vcpu *v, unsigned size) {
+    uint32_t frame[3]; // EIP, CS, EFLAGS
+    if (!cpu_protected(v))
+        return cpu_stop_unsupported(v, "IRET in real mode");
+    if (v->abi.sys_flags & EFLAGS_VM)
+        return cpu_stop_unsupported(v, "IRET in virtual-8086 mode");
+    if (v->abi.sys_flags & EFLAGS_NT)
+        return cpu_stop_unsupported(v, "IRET from a nested task");
+    if (cpu_stack_peek(v, 0, frame, 3, size) < 0)
+        return -1;
+    if (size == 4 && (frame[2] & EFLAGS_VM) && v->cpl == 0)
+        return cpu_stop_unsupported(v, "IRET to virtual-8086 mode");
+    uint32_t mask = writable_flags(v, size);
+    if (cpu_return_far(v, frame[0], frame[1] & 0xffff, 3 * size, 0, size) < 0)
+        return -1;
+    // Without enabled breakpoints RF has no effect, and nothing would clear it after the next instruction.
+    uint32_t flags = v->dr[7] & 0xff ? frame[2] : frame[2] & ~EFLAGS_RF;
+    uint32_t live = mask & EFLAGS_LIVE, system = mask & ~EFLAGS_LIVE, before = v->abi.sys_flags;
+    v->abi.flags = (v->abi.flags & ~live) | (flags & live);
+    v->abi.sys_flags = (before & ~system) | (flags & system);
+    cpu_mode_update(v);
+    if ((v->abi.sys_flags & ~before & EFLAGS_IF) && v->abi.pending)
+        engine_interrupt_window(v);
+    return 0;
+}
+
+enum callout_result callout_IRET(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    (void)r8, (void)r9;
+    return iret(v, CALLOUT_EXTRA(word)) < 0 ? callout_failed(v) : CALLOUT_JUMP;
+}

@@ -1,0 +1,180 @@
+// Segment registers: descriptors, checks, hidden parts and what the block mode makes of them. Intel SDM vol. 3A, 3.4 and
+// 5.4 to 5.6; vol. 2, MOV to a segment register. Light code: general registers only, no library calls. Descriptor tables
+// are read and written as a supervisor whatever the CPL.
+#include "cpu/semantics.h"
+
+// ---- Descriptors ---------------------------------------------------------------------------------------------------------
+
+static bool descriptor_address(const struct vcpu *v, uint32_t selector, uint32_t *linear) {
+    uint32_t base = v->gdt_base, limit = v->gdt_limit;
+    if (selector & 4) {
+        if (!(v->ldtr.attr & ATTR_P))
+            return false;
+        base = v->ldtr.base;
+        limit = v->ldtr.limit;
+    }
+    *linear = base + (selector & 0xfff8);
+    return (selector | 7) <= limit;
+}
+
+enum fetch_result cpu_fetch_descriptor(struct vcpu *v, uint32_t selector, uint64_t *descriptor) {
+    uint32_t linear;
+    if (!descriptor_address(v, selector & 0xffff, &linear))
+        return FETCH_OUTSIDE;
+    return cpu_read_system(v, linear, descriptor, 8) < 0 ? FETCH_FAULT : FETCH_OK;
+}
+
+int cpu_need_descriptor(struct vcpu *v, uint32_t selector, enum cpu_vector vector, uint32_t ext, uint64_t *descriptor) {
+    switch (cpu_fetch_descriptor(v, selector, descriptor)) {
+    case FETCH_OK: return 0;
+    case FETCH_OUTSIDE: return cpu_raise_error(v, vector, selector_error(selector, ext));
+    default: return -1;
+    }
+}
+
+void cpu_unpack_segment(struct cpu_segment *segment, uint32_t selector, uint64_t descriptor) {
+    uint32_t low = (uint32_t)descriptor, high = (uint32_t)(descriptor >> 32);
+    uint32_t limit = (low & 0xffff) | (high & 0xf0000);
+    segment->selector = (uint16_t)selector;
+    segment->attr = (uint16_t)descriptor_attr(descriptor);
+    segment->base = low >> 16 | (high & 0xff) << 16 | (high & 0xff000000u);
+    segment->limit = high & (1u << 23) ? limit << 12 | 0xfff : limit;
+}
+
+int cpu_mark_accessed(struct vcpu *v, uint32_t selector, uint64_t *descriptor) {
+    const uint64_t accessed = 1ull << 40;
+    if (*descriptor & accessed)
+        return 0;
+    uint32_t linear = 0;
+    uint8_t type = (uint8_t)(*descriptor >> 40) | 1;
+    if (descriptor_address(v, selector & 0xffff, &linear) && cpu_write_system(v, linear + 5, &type, 1) < 0)
+        return -1;
+    *descriptor |= accessed;
+    return 0;
+}
+
+// ---- Hidden parts and mode bits ------------------------------------------------------------------------------------------
+
+static bool is_whole_writable(const struct cpu_segment *s) {
+    return s->limit == 0xffffffffu && (s->attr & (ATTR_P | ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN | ATTR_WRITABLE)) ==
+                                          (ATTR_P | ATTR_S | ATTR_WRITABLE);
+}
+
+// FS and GS are never FLAT, so that null, flat and based ones share one mode; ES, SS and DS are hardly ever null or based.
+static enum mode_seg kind_of(unsigned seg, const struct cpu_segment *s) {
+    bool whole = is_whole_writable(s), null = !(s->attr & ATTR_P);
+    switch (seg) {
+    case CPU_SEG_FS:
+    case CPU_SEG_GS: return whole || null ? MODE_SEG_BASED : MODE_SEG_CHECKED;
+    case CPU_SEG_SS: return whole && s->base == 0 ? MODE_SEG_FLAT : MODE_SEG_CHECKED;
+    default: return !whole ? MODE_SEG_CHECKED : s->base == 0 ? MODE_SEG_FLAT : MODE_SEG_BASED;
+    }
+}
+
+static void set_code_mode(struct vcpu *v, const struct cpu_segment *s) {
+    uint32_t mode = v->segment_mode & ~(uint32_t)(MODE_CODE32 | MODE_CS_CHECKED | MODE_ONE);
+    if (s->attr & ATTR_DB)
+        mode |= MODE_CODE32;
+    if (!(s->attr & ATTR_DB) || s->base != 0 || s->limit != 0xffffffffu)
+        mode |= MODE_CS_CHECKED | MODE_ONE;
+    v->segment_mode = mode;
+}
+
+void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *segment) {
+    const struct cpu_segment s = *segment;
+    v->seg[seg] = s;
+    v->memo[seg].valid = false;
+    v->abi.seg_selector[seg] = s.selector;
+    v->abi.seg_base[seg] = s.base;
+    v->abi.seg_base_p[seg] =
+        s.attr & ATTR_P ? (uint64_t)(uintptr_t)&v->abi.seg_base[seg] : engine_guard_page(v);
+    if (seg == CPU_SEG_CS) {
+        bool real = !cpu_protected(v), v86 = v->abi.sys_flags & EFLAGS_VM;
+        v->cpl = real ? 0 : v86 ? 3 : s.selector & 3;
+        set_code_mode(v, &s);
+        return;
+    }
+    unsigned shift = MODE_SEG_SHIFT + 2 * seg;
+    uint32_t mode = (v->segment_mode & ~(3u << shift)) | (uint32_t)kind_of(seg, &s) << shift;
+    if (seg == CPU_SEG_SS)
+        mode = (mode & ~(uint32_t)MODE_STACK32) | (s.attr & ATTR_DB ? (uint32_t)MODE_STACK32 : 0);
+    v->segment_mode = mode;
+}
+
+void cpu_null_segment(struct vcpu *v, unsigned seg, uint32_t selector) {
+    const struct cpu_segment null = {.selector = (uint16_t)selector, .attr = 0, .base = 0, .limit = 0};
+    cpu_commit_segment(v, seg, &null);
+}
+
+void cpu_drop_inner_segments(struct vcpu *v) {
+    static const uint8_t data[] = {CPU_SEG_ES, CPU_SEG_DS, CPU_SEG_FS, CPU_SEG_GS};
+    for (unsigned i = 0; i < sizeof data; i++) {
+        unsigned attr = v->seg[data[i]].attr;
+        if ((attr & ATTR_P) && attr_dpl(attr) < v->cpl && !attr_is_conforming(attr))
+            cpu_null_segment(v, data[i], 0);
+    }
+}
+
+// ---- Loads ---------------------------------------------------------------------------------------------------------------
+
+static int check_stack_segment(struct vcpu *v, uint32_t selector, unsigned attr) {
+    if ((selector & 3) != v->cpl || !attr_is_writable_data(attr) || attr_dpl(attr) != v->cpl)
+        return cpu_raise_error(v, VECTOR_GP, selector_error(selector, 0));
+    if (!(attr & ATTR_P))
+        return cpu_raise_error(v, VECTOR_SS, selector_error(selector, 0));
+    return 0;
+}
+
+static int check_data_segment(struct vcpu *v, uint32_t selector, unsigned attr) {
+    bool readable = (attr & ATTR_S) && (!(attr & ATTR_CODE) || (attr & ATTR_READABLE));
+    unsigned rpl = selector & 3, lowest = rpl > v->cpl ? rpl : v->cpl;
+    if (!readable || (!attr_is_conforming(attr) && lowest > attr_dpl(attr)))
+        return cpu_raise_error(v, VECTOR_GP, selector_error(selector, 0));
+    if (!(attr & ATTR_P))
+        return cpu_raise_error(v, VECTOR_NP, selector_error(selector, 0));
+    return 0;
+}
+
+// Real and virtual-8086 mode: the selector is the base; the rest of the hidden part stays (SDM vol. 3B 20.1.1).
+static int load_real(struct vcpu *v, unsigned seg, uint16_t selector) {
+    struct cpu_segment s = v->seg[seg];
+    s.selector = selector;
+    s.base = (uint32_t)selector << 4;
+    cpu_commit_segment(v, seg, &s);
+    return 0;
+}
+
+int cpu_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
+    struct segment_memo *memo = &v->memo[seg];
+    uint64_t descriptor;
+    v->stats->segment_loads++;
+    if (!cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM))
+        return load_real(v, seg, selector);
+    if (selector_is_null(selector)) {
+        if (seg == CPU_SEG_SS)
+            return cpu_raise_error(v, VECTOR_GP, 0);
+        const struct segment_memo kept = *memo; // null and back is what kernels do with FS and GS
+        cpu_null_segment(v, seg, selector);
+        *memo = kept;
+        return 0;
+    }
+    if (cpu_need_descriptor(v, selector, VECTOR_GP, 0, &descriptor) < 0)
+        return -1;
+    bool known = memo->valid && memo->selector == selector && memo->cpl == v->cpl && memo->descriptor == descriptor;
+    if (known && v->seg[seg].selector == selector)
+        return 0;
+    if (!known) {
+        unsigned attr = descriptor_attr(descriptor);
+        if ((seg == CPU_SEG_SS ? check_stack_segment(v, selector, attr) : check_data_segment(v, selector, attr)) < 0 ||
+            cpu_mark_accessed(v, selector, &descriptor) < 0)
+            return -1;
+    }
+    struct cpu_segment s;
+    cpu_unpack_segment(&s, selector, descriptor);
+    cpu_commit_segment(v, seg, &s);
+    memo->selector = selector;
+    memo->cpl = v->cpl;
+    memo->descriptor = descriptor;
+    memo->valid = true;
+    return 0;
+}

@@ -1,0 +1,196 @@
+// What the files that emulate instructions share: descriptors, stacks that are not current yet, transfers between rings.
+// Intel SDM vol. 3A, chapters 3, 5, 6 and 7. Private to cpu/; knows nothing of blocks, roots or signals.
+#ifndef CPU_SEMANTICS_H
+#define CPU_SEMANTICS_H
+
+#include "cpu/vcpu.h"
+
+// struct cpu_segment.attr, the second descriptor word's bits 8-15 and 20-23 (SDM vol. 3A 3.4.5).
+#define ATTR_TYPE        0x00fu
+#define ATTR_ACCESSED    0x001u
+#define ATTR_WRITABLE    0x002u // data; for code: readable
+#define ATTR_READABLE    0x002u
+#define ATTR_EXPAND_DOWN 0x004u // data; for code: conforming
+#define ATTR_CONFORMING  0x004u
+#define ATTR_CODE        0x008u
+#define ATTR_S           0x010u // code or data, not a system descriptor
+#define ATTR_DPL_SHIFT   5
+#define ATTR_P           0x080u
+#define ATTR_DB          0x400u
+#define ATTR_G           0x800u
+
+// System descriptor types (SDM vol. 3A table 3-2).
+enum system_type {
+    TYPE_TSS16 = 1,
+    TYPE_LDT = 2,
+    TYPE_TSS16_BUSY = 3,
+    TYPE_CALL_GATE16 = 4,
+    TYPE_TASK_GATE = 5,
+    TYPE_INTERRUPT_GATE16 = 6,
+    TYPE_TRAP_GATE16 = 7,
+    TYPE_TSS32 = 9,
+    TYPE_TSS32_BUSY = 11,
+    TYPE_CALL_GATE32 = 12,
+    TYPE_INTERRUPT_GATE32 = 14,
+    TYPE_TRAP_GATE32 = 15,
+};
+
+static inline unsigned attr_dpl(unsigned attr) {
+    return attr >> ATTR_DPL_SHIFT & 3;
+}
+static inline bool attr_is_code(unsigned attr) {
+    return (attr & (ATTR_S | ATTR_CODE)) == (ATTR_S | ATTR_CODE);
+}
+static inline bool attr_is_conforming(unsigned attr) {
+    return (attr & (ATTR_S | ATTR_CODE | ATTR_CONFORMING)) == (ATTR_S | ATTR_CODE | ATTR_CONFORMING);
+}
+static inline bool attr_is_writable_data(unsigned attr) {
+    return (attr & (ATTR_S | ATTR_CODE | ATTR_WRITABLE)) == (ATTR_S | ATTR_WRITABLE);
+}
+static inline unsigned descriptor_attr(uint64_t descriptor) {
+    return (unsigned)(descriptor >> 40 & 0xff) | (unsigned)(descriptor >> 44 & 0xf00);
+}
+static inline bool selector_is_null(uint32_t selector) {
+    return (selector & 0xfffc) == 0;
+}
+// The selector part of an error code (SDM vol. 3A 6.13); `ext` is the EXT bit.
+static inline uint32_t selector_error(uint32_t selector, uint32_t ext) {
+    return (selector & 0xfffc) | ext;
+}
+static inline uint32_t offset_mask(unsigned size) {
+    return size == 2 ? 0xffffu : 0xffffffffu;
+}
+
+// What a failed function's callout returns: the fault, or nothing when the run is being stopped.
+static inline enum callout_result callout_failed(const struct vcpu *v) {
+    return v->fault.vector == CPU_FAULT_STOP ? CALLOUT_LEAVE : CALLOUT_FAULT;
+}
+
+// engine.c: what seg_base_p of a null selector points to.
+uint64_t engine_guard_page(struct vcpu *v);
+
+// ---- stop.c --------------------------------------------------------------------------------------------------------------
+
+// The guest asked for something that is not there yet: the run stops with an error that names it. Returns -1 with
+// v->fault.vector = CPU_FAULT_STOP.
+int cpu_stop_unsupported(struct vcpu *v, const char *what);
+
+// ---- state.c -------------------------------------------------------------------------------------------------------------
+
+void cpu_control_update(struct vcpu *v); // control_mode from CR0 and CR4
+static inline unsigned cpu_iopl(const struct vcpu *v) {
+    return v->abi.sys_flags >> 12 & 3;
+}
+
+// ---- access.c ------------------------------------------------------------------------------------------------------------
+
+// Does [offset, offset+size) lie within the segment's limit? size 1 to 4096. Nothing else is checked.
+bool cpu_limit_ok(const struct cpu_segment *segment, uint32_t offset, unsigned size);
+int cpu_read_linear(struct vcpu *v, uint32_t linear, bool user, void *data, unsigned size);
+int cpu_write_linear(struct vcpu *v, uint32_t linear, bool user, const void *data, unsigned size);
+// As a write through `seg` would fault, without writing.
+int cpu_probe_write(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size);
+
+// The monitor's address of [linear, end of page) for in-place access at the current privilege, or NULL where that cannot be
+// done (device, frame with code, fault): then cpu_read and cpu_write do it, or say why not. Nothing is raised.
+uint8_t *cpu_host_span(struct vcpu *v, uint32_t linear, enum mmu_access access);
+
+// ---- segment.c -----------------------------------------------------------------------------------------------------------
+
+enum fetch_result { FETCH_OK = 0, FETCH_OUTSIDE = 1, FETCH_FAULT = -1 };
+// Reads the descriptor of a selector: FETCH_OUTSIDE beyond the table's limit, FETCH_FAULT with v->fault for a page fault.
+enum fetch_result cpu_fetch_descriptor(struct vcpu *v, uint32_t selector, uint64_t *descriptor);
+// The same, FETCH_OUTSIDE turned into `vector` with the selector and ext as error code. 0 or -1.
+int cpu_need_descriptor(struct vcpu *v, uint32_t selector, enum cpu_vector vector, uint32_t ext, uint64_t *descriptor);
+void cpu_unpack_segment(struct cpu_segment *segment, uint32_t selector, uint64_t descriptor);
+// Sets the accessed bit in memory and in *descriptor if it is clear. 0 or -1.
+int cpu_mark_accessed(struct vcpu *v, uint32_t selector, uint64_t *descriptor);
+// Writes the register with its hidden part and what is derived from it; for CS also the CPL. No checks, no mode update.
+void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *segment);
+// Makes a data segment register null.
+void cpu_null_segment(struct vcpu *v, unsigned seg, uint32_t selector);
+// Nulls ES, DS, FS, GS where the new CPL may not use them (return to an outer ring).
+void cpu_drop_inner_segments(struct vcpu *v);
+
+// ---- stack.c -------------------------------------------------------------------------------------------------------------
+
+// A stack for pushes, current or not yet.
+struct cpu_stack {
+    struct cpu_segment segment;
+    uint32_t esp;
+    bool user;      // accesses are those of CPL 3
+    uint32_t error; // code of the #SS that a limit violation raises
+};
+void cpu_stack_current(const struct vcpu *v, struct cpu_stack *stack);
+// Pushes count items of `size` (2 or 4) bytes, items[0] first, all or none; advances stack->esp. 0 or -1.
+int cpu_stack_push(struct vcpu *v, struct cpu_stack *stack, const uint32_t *items, unsigned count, unsigned size);
+// Reads count items from SS:ESP + skip upwards, without popping. 0 or -1.
+int cpu_stack_peek(struct vcpu *v, uint32_t skip, uint32_t *items, unsigned count, unsigned size);
+// ESP or SP plus `bytes`.
+void cpu_stack_release(struct vcpu *v, uint32_t bytes);
+// Sets ESP, or SP where SS.B is clear.
+void cpu_stack_set_pointer(struct vcpu *v, uint32_t value);
+
+// ---- tss.c ---------------------------------------------------------------------------------------------------------------
+
+// The stack of ring `dpl` from the TSS, with all checks (#TS, #NP, #SS); the descriptor is marked accessed. 0 or -1.
+int cpu_inner_stack(struct vcpu *v, unsigned dpl, uint32_t ext, struct cpu_stack *stack);
+// May this privilege use the ports [port, port+size)? Looks at IOPL and the I/O map. 0, or -1 with #GP(0) or #PF.
+int cpu_io_check(struct vcpu *v, uint32_t port, unsigned size);
+
+// ---- exception.c ---------------------------------------------------------------------------------------------------------
+
+// A software interrupt, from INT n and its kin: checks the gate's DPL (unless icebp); EIP pushed is `next`. 0 or -1 with
+// v->fault, abi.eip being still that of the instruction.
+int cpu_deliver_software(struct vcpu *v, uint8_t vector, uint32_t next, bool icebp);
+
+// ---- far.c, gate.c -------------------------------------------------------------------------------------------------------
+
+// Far JMP or CALL to selector:offset. `next` is the EIP behind the instruction. 0 or -1.
+int cpu_far_transfer(struct vcpu *v, uint32_t selector, uint32_t offset, unsigned size, bool call, uint32_t next);
+// The same through a call gate, whose descriptor is `gate`.
+int cpu_call_gate(struct vcpu *v, uint32_t selector, uint64_t gate, bool call, uint32_t next);
+// Loads CS:EIP in `ring` from a descriptor already checked and marked accessed, and updates the mode.
+void cpu_enter_code(struct vcpu *v, uint32_t selector, unsigned ring, uint64_t descriptor, uint32_t eip);
+
+// ---- iret.c --------------------------------------------------------------------------------------------------------------
+
+// The common part of IRET and far RET: loads CS:EIP with the checks of a return, and SS:ESP when the ring becomes an
+// outer one. `skip` bytes of the frame are below SS:ESP of an outer return; `release` bytes are dropped on each stack.
+// No mode update. 0 or -1.
+int cpu_return_far(struct vcpu *v, uint32_t eip, uint32_t selector, uint32_t skip, uint32_t release, unsigned size);
+
+// ---- operand.c -----------------------------------------------------------------------------------------------------------
+
+// A register-or-memory operand (RM_WORD); offset is r8. 0 or -1.
+int cpu_read_rm(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size, uint32_t *value);
+int cpu_write_rm(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size, uint32_t value);
+
+// ---- string.c, string_io.c -----------------------------------------------------------------------------------------------
+
+// What the parts of one string instruction share.
+struct string_run {
+    enum string_op op;
+    enum string_rep rep;
+    unsigned size, seg;
+    uint32_t mask; // of ESI, EDI and ECX
+    uint32_t step; // added to ESI and EDI after each element
+    bool down;     // DF
+};
+static inline uint32_t string_index(const struct vcpu *v, const struct string_run *run, unsigned reg) {
+    return v->abi.gpr[reg] & run->mask;
+}
+// Moves ESI or EDI on by `count` elements, or counts ECX down: only the address size's half changes.
+static inline void string_advance(struct vcpu *v, const struct string_run *run, unsigned reg, uint32_t by) {
+    uint32_t *gpr = &v->abi.gpr[reg];
+    *gpr = (*gpr & ~run->mask) | ((*gpr + by) & run->mask);
+}
+// One element of INS or OUTS. 0 or -1 with nothing changed.
+int string_io_element(struct vcpu *v, const struct string_run *run);
+
+// ---- io.c ----------------------------------------------------------------------------------------------------------------
+
+uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size);
+void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value);
+
+#endif

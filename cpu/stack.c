@@ -1,0 +1,86 @@
+// Pushes and pops of transfers between segments: several items, all or none, on the current stack or on one that becomes
+// current afterwards. Intel SDM vol. 3A 6.12, vol. 1 6.2. Light code: general registers only, no library calls.
+#include "cpu/semantics.h"
+#include "mmu/copy.h"
+
+#define STACK_BYTES_MAX 160 // a 32-bit call gate with 31 parameters takes 140
+
+void cpu_stack_current(const struct vcpu *v, struct cpu_stack *stack) {
+    stack->segment = v->seg[CPU_SEG_SS];
+    stack->esp = v->abi.gpr[CPU_ESP];
+    stack->user = cpu_user(v);
+    stack->error = 0;
+}
+
+static uint32_t pointer_mask(const struct cpu_segment *segment) {
+    return segment->attr & ATTR_DB ? 0xffffffffu : 0xffffu;
+}
+
+static int stack_fault(struct vcpu *v, const struct cpu_stack *stack) {
+    return cpu_raise_error(v, VECTOR_SS, stack->error);
+}
+
+// Items that wrap around the end of a 16-bit stack, one by one after a check of all.
+static int push_wrapped(struct vcpu *v, const struct cpu_stack *stack, const uint32_t *items, unsigned count,
+                        unsigned size, uint32_t mask) {
+    for (unsigned i = 0; i < count; i++)
+        if (!cpu_limit_ok(&stack->segment, (stack->esp - (i + 1) * size) & mask, size))
+            return stack_fault(v, stack);
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t offset = (stack->esp - (i + 1) * size) & mask;
+        if (cpu_write_linear(v, stack->segment.base + offset, stack->user, &items[i], size) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int cpu_stack_push(struct vcpu *v, struct cpu_stack *stack, const uint32_t *items, unsigned count, unsigned size) {
+    uint32_t mask = pointer_mask(&stack->segment), bytes = count * size;
+    uint32_t bottom = (stack->esp - bytes) & mask;
+    if (bottom + bytes - 1 > mask || bottom + bytes - 1 < bottom) {
+        if (push_wrapped(v, stack, items, count, size, mask) < 0)
+            return -1;
+    } else {
+        uint8_t frame[STACK_BYTES_MAX];
+        for (unsigned i = 0; i < count; i++)
+            copy_bytes(frame + bytes - (i + 1) * size, &items[i], size);
+        if (!cpu_limit_ok(&stack->segment, bottom, bytes))
+            return stack_fault(v, stack);
+        uint32_t linear = stack->segment.base + bottom, top = linear + bytes - size;
+        // The items go down: when both pages of a frame are missing, the upper one is what faults.
+        struct mmu_fault fault;
+        if ((linear ^ top) >> 12 && mmu_probe_write(v->mmu, top, stack->user, size, &fault) < 0)
+            return cpu_raise_page(v, &fault);
+        if (cpu_write_linear(v, linear, stack->user, frame, bytes) < 0)
+            return -1;
+    }
+    stack->esp = (stack->esp & ~mask) | bottom;
+    return 0;
+}
+
+int cpu_stack_peek(struct vcpu *v, uint32_t skip, uint32_t *items, unsigned count, unsigned size) {
+    const struct cpu_segment *segment = &v->seg[CPU_SEG_SS];
+    uint32_t mask = pointer_mask(segment), bytes = count * size;
+    uint32_t offset = (v->abi.gpr[CPU_ESP] + skip) & mask;
+    bool whole = offset + bytes - 1 <= mask && offset + bytes - 1 >= offset;
+    uint8_t frame[STACK_BYTES_MAX];
+    if (whole && cpu_read(v, CPU_SEG_SS, offset, frame, bytes) < 0)
+        return -1;
+    for (unsigned i = 0; i < count; i++) {
+        items[i] = 0;
+        if (whole)
+            copy_bytes(&items[i], frame + i * size, size);
+        else if (cpu_read(v, CPU_SEG_SS, (offset + i * size) & mask, &items[i], size) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void cpu_stack_release(struct vcpu *v, uint32_t bytes) {
+    cpu_stack_set_pointer(v, v->abi.gpr[CPU_ESP] + bytes);
+}
+
+void cpu_stack_set_pointer(struct vcpu *v, uint32_t value) {
+    uint32_t mask = pointer_mask(&v->seg[CPU_SEG_SS]);
+    v->abi.gpr[CPU_ESP] = (v->abi.gpr[CPU_ESP] & ~mask) | (value & mask);
+}

@@ -1,0 +1,47 @@
+// The architectural state in and out of a vCPU that is not running: loaders, inspection and reset use it.
+#include "cpu/semantics.h"
+
+#include <string.h>
+
+void vcpu_get_state(const struct vcpu *v, struct cpu_state *state) {
+    memset(state, 0, sizeof *state);
+    memcpy(state->gpr, v->abi.gpr, sizeof state->gpr);
+    memcpy(state->dr, v->dr, sizeof state->dr);
+    memcpy(state->seg, v->seg, sizeof state->seg);
+    state->eip = v->abi.eip;
+    state->eflags = cpu_eflags(v);
+    state->cr0 = v->cr0;
+    state->cr2 = v->cr2;
+    state->cr3 = v->cr3;
+    state->cr4 = v->cr4;
+    state->ldtr = v->ldtr;
+    state->tr = v->tr;
+    state->gdt_base = v->gdt_base;
+    state->gdt_limit = v->gdt_limit;
+    state->idt_base = v->idt_base;
+    state->idt_limit = v->idt_limit;
+}
+
+void vcpu_set_state(struct vcpu *v, const struct cpu_state *state) {
+    memcpy(v->abi.gpr, state->gpr, sizeof state->gpr);
+    memcpy(v->dr, state->dr, sizeof state->dr);
+    v->abi.eip = state->eip;
+    v->abi.flags = state->eflags & EFLAGS_LIVE;
+    v->abi.sys_flags = state->eflags & ~(EFLAGS_LIVE | 2u);
+    v->abi.shadow = 0;
+    v->cr0 = state->cr0;
+    v->cr2 = state->cr2;
+    v->cr3 = state->cr3;
+    v->cr4 = state->cr4;
+    v->ldtr = state->ldtr;
+    v->tr = state->tr;
+    v->gdt_base = state->gdt_base;
+    v->gdt_limit = state->gdt_limit;
+    v->idt_base = state->idt_base;
+    v->idt_limit = state->idt_limit;
+    for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++)
+        cpu_commit_segment(v, seg, &state->seg[seg]);
+    cpu_control_apply(v);
+    engine_flush_code_roots(v, false);
+    cpu_mode_update(v);
+}
