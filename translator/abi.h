@@ -64,12 +64,13 @@ struct vcpu_abi {
     uint16_t fcs, fds, fop;
     uint8_t fdp_valid;
     uint8_t exit_reason; // enum abi_exit, written by the stub that left
-    uint64_t exit_site;  // host address after the call instruction of a link exit or of a killed block
+    uint64_t exit_site;  // host address behind the call instruction of a link exit
     int64_t tsc_offset;  // guest TSC - host TSC
     uint64_t callout_entry;   // uint64_t (*)(struct vcpu_abi *): all stubs that reach C go through these pointers
     uint64_t soft_miss_entry;
     uint64_t writeback_entry;
     uint64_t gate_slow_entry;
+    uint64_t exit_entry;
     uint8_t fx[512] __attribute__((aligned(64)));
     struct abi_tlb tlb[2] __attribute__((aligned(64))); // [0] CPL 0-2, [1] CPL 3
     uint8_t bounce[ABI_BOUNCE_SIZE] __attribute__((aligned(64))); // an operand lies at bounce + (address mod 64)
@@ -115,7 +116,7 @@ enum abi_stub {
     STUB_MISS,      // jmp: no block at r8d (linear) in the code map; what empty slice entries hold
     STUB_EXIT,      // jmp: leave for the dispatcher; r8d = linear address to go on at
     STUB_LINK,      // call: an exit not yet linked; r8d = linear target; the return address names the exit
-    STUB_KILLED,    // call: written over the link entry of a killed block
+    STUB_FAULT,     // where a host signal handler sends translated code that raised a guest fault (never emitted)
     STUB_CALLOUT,   // call: r10d = callout word, r8d and r9d arguments. Guest registers and flags are visible to C
                     // and may be changed by it. Returns behind the call, or never (another EIP, or the dispatcher)
     STUB_SOFT_MISS, // call: r8d = linear address (or offset, with the CHECKED bit), r10d = operand word. Returns with
@@ -130,7 +131,7 @@ enum abi_stub {
 
 #define WRITEBACK_STAY 0x80000000u
 
-enum abi_exit { EXIT_MISS, EXIT_EXIT, EXIT_LINK, EXIT_KILLED, EXIT_CALLOUT };
+enum abi_exit { EXIT_MISS, EXIT_EXIT, EXIT_LINK, EXIT_FAULT, EXIT_CALLOUT };
 
 // Operand word for STUB_SOFT_MISS (r10d).
 enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
