@@ -89,9 +89,13 @@ void event_loop_wake(struct event_loop *loop) {
     (void)written; // a full counter has woken it already
 }
 
+uint64_t event_loop_next_deadline(const struct event_loop *loop) {
+    return loop->timers ? loop->timers->deadline : NO_DEADLINE;
+}
+
 // Sets the host timer for the first deadline if it is not set to something as early. Lock held.
 static void loop_program(struct event_loop *loop) {
-    uint64_t deadline = loop->timers ? loop->timers->deadline : NO_DEADLINE;
+    uint64_t deadline = event_loop_next_deadline(loop);
     if (deadline >= loop->host_deadline)
         return;
     loop->host_deadline = deadline;

@@ -50,6 +50,8 @@ void event_timer_init(struct event_timer *timer, struct event_loop *loop, void (
 // Arms, or moves, the timer. A deadline in the past fires as soon as the loop gets there.
 void event_timer_arm(struct event_timer *timer, uint64_t deadline_ns);
 void event_timer_cancel(struct event_timer *timer);
+// The first deadline that is armed, UINT64_MAX if none: how far a clock that is not the host's may jump ahead.
+uint64_t event_loop_next_deadline(const struct event_loop *loop);
 
 // File descriptors. events is a set of EPOLLIN and EPOLLOUT; EPOLLHUP and EPOLLERR are always reported while it is not
 // empty. With 0 the descriptor stays known but is not waited for.

@@ -58,21 +58,18 @@ static void pit_deliver(struct i8254 *pit, uint64_t now) {
     const struct i8254_counter *counter = &pit->counter[0];
     uint64_t edges = counter_edges(&pit->counter[0], pit->seen, now);
     pit->seen = now;
-    bool taken = !irq_pending(&pit->irq);
     if (!pit->wanted || !pit_is_periodic(pit)) {
         if (edges)
             pit_pulse(pit, now);
         return;
     }
-    if (taken && edges) {
-        pit_pulse(pit, now);
-        edges--;
-    } else if (taken && pit->backlog && now - pit->last_pulse >= counter->period / 2) {
-        pit_pulse(pit, now);
-        pit->backlog--;
-    }
     uint64_t most = PIT_CATCH_UP_TICKS / counter->period;
-    pit->backlog = edges < most - (pit->backlog < most ? pit->backlog : most) ? pit->backlog + edges : most;
+    uint64_t owed = pit->backlog + edges;
+    if (owed && !irq_pending(&pit->irq) && now - pit->last_pulse >= counter->period / 2) {
+        pit_pulse(pit, now);
+        owed--;
+    }
+    pit->backlog = owed < most ? owed : most;
 }
 
 // Arms the host timer for the next edge that the line wants.

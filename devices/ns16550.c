@@ -54,9 +54,9 @@ enum uart_register { UART_DATA, UART_IER, UART_IIR_FCR, UART_LCR, UART_MCR, UART
 #define MSR_DELTAS 0x0f
 #define MSR_LINES  0xf0
 
-// A guest without the receive interrupt listens if it reads LSR so often with nothing in between. Drivers that only
-// transmit read it once or twice for each character.
-#define POLLS_TO_LISTEN 3
+// A guest without the receive interrupt listens if it reads LSR this much more often than it transmits, with no access
+// to other registers in between. A driver that only transmits reads it once for each character.
+#define POLLS_TO_LISTEN 16
 
 struct ns16550 {
     struct irq_line irq;
@@ -65,7 +65,7 @@ struct ns16550 {
     bool overrun;      // LSR.OE until read
     bool thre_pending; // the THRE interrupt has not been taken
     bool rts_known;    // the guest has raised RTS once: from then on RTS low holds input back
-    unsigned polls;    // consecutive reads of LSR
+    unsigned polls;     // reads of LSR less characters sent, up to POLLS_TO_LISTEN
     uint8_t fifo[FIFO_SIZE];
     unsigned fifo_start, fifo_count;
 };
@@ -122,7 +122,7 @@ static uint8_t uart_pop(struct ns16550 *uart) {
 static bool uart_is_listening(const struct ns16550 *uart) {
     if (uart->mcr & MCR_LOOP || (uart->rts_known && !(uart->mcr & MCR_RTS)))
         return false;
-    return uart->ier & IER_ERBFI || uart->polls >= POLLS_TO_LISTEN;
+    return uart->ier & IER_ERBFI || uart->polls == POLLS_TO_LISTEN;
 }
 
 static size_t uart_room(void *opaque) {
@@ -196,13 +196,23 @@ static void uart_write_mcr(struct ns16550 *uart, uint8_t value) {
     uart_update_msr(uart);
 }
 
+static void uart_count_polls(struct ns16550 *uart, enum uart_register reg, bool write) {
+    if (reg == UART_LSR)
+        uart->polls += uart->polls < POLLS_TO_LISTEN;
+    else if (reg != UART_DATA)
+        uart->polls = 0;
+    else if (write && uart->polls)
+        uart->polls--;
+}
+
 static void uart_write(void *device, uint16_t port, unsigned size, uint32_t value) {
     (void)size;
     struct ns16550 *uart = device;
     uint8_t byte = (uint8_t)value;
     bool dlab = uart->lcr & LCR_DLAB;
-    uart->polls = 0;
-    switch ((enum uart_register)(port % UART_PORTS)) {
+    enum uart_register reg = (enum uart_register)(port % UART_PORTS);
+    uart_count_polls(uart, reg, true);
+    switch (reg) {
     case UART_DATA:
         if (dlab)
             uart->dll = byte;
@@ -234,7 +244,7 @@ static uint8_t uart_read_iir(struct ns16550 *uart) {
 }
 
 static uint8_t uart_read_lsr(struct ns16550 *uart) {
-    if (!uart->fifo_count && ++uart->polls >= POLLS_TO_LISTEN && uart->backend)
+    if (!uart->fifo_count && uart->polls == POLLS_TO_LISTEN && uart->backend)
         chardev_accept(uart->backend);
     uint8_t lsr = (uint8_t)((uart->fifo_count ? LSR_DR : 0) | (uart->overrun ? LSR_OE : 0) |
                             (uart_transmitter_empty(uart) ? LSR_THRE | LSR_TEMT : 0));
@@ -248,8 +258,7 @@ static uint32_t uart_read(void *device, uint16_t port, unsigned size) {
     bool dlab = uart->lcr & LCR_DLAB;
     uint8_t value = 0;
     enum uart_register reg = (enum uart_register)(port % UART_PORTS);
-    if (reg != UART_LSR)
-        uart->polls = 0;
+    uart_count_polls(uart, reg, false);
     switch (reg) {
     case UART_DATA:
         if (dlab)
