@@ -1,0 +1,110 @@
+// The timer interrupt in its simplest forms: it comes, it comes again, HLT wakes, CLI holds it back.
+#include "pc.h"
+
+static volatile u32 ticks;
+static volatile u32 last_eip;
+
+static bool tick(struct trap_frame *frame) {
+    ticks++;
+    last_eip = frame->eip;
+    pic_eoi(IRQ_TIMER);
+    return true;
+}
+
+static void set_up(void) {
+    cli();
+    pic_init();
+    ticks = 0;
+    hook_set(IRQ_VECTOR + IRQ_TIMER, tick);
+    pic_unmask(IRQ_TIMER);
+}
+
+static void tear_down(void) {
+    cli();
+    pic_mask(IRQ_TIMER);
+}
+
+TEST(timer_ticks) {
+    set_up();
+    pit_start(0, PIT_RATE, PIT_HZ / 1000);
+    sti();
+    while (ticks < 20)
+        ;
+    tear_down();
+    CHECK_EQ("interrupts stay off", (read_flags() & FLAG_IF) != 0, 0);
+}
+
+TEST(held_back_by_if) {
+    set_up();
+    pit_start(0, PIT_RATE, PIT_HZ / 1000);
+    CHECK(wait_pending(IRQ_TIMER));
+    for (volatile u32 i = 0; i < 100000; i++)
+        ;
+    CHECK_EQ("none while IF is 0", ticks, 0);
+    sti();
+    __asm__ volatile("nop; nop");
+    cli();
+    CHECK(ticks >= 1);
+    tear_down();
+}
+
+TEST(held_back_by_mask) {
+    set_up();
+    pic_mask(IRQ_TIMER);
+    pit_start(0, PIT_RATE, PIT_HZ / 1000);
+    sti();
+    for (volatile u32 i = 0; i < 300000; i++)
+        ;
+    CHECK_EQ("none while masked", ticks, 0);
+    pic_unmask(IRQ_TIMER);
+    while (ticks == 0)
+        ;
+    tear_down();
+}
+
+TEST(halt_wakes) { // sti; hlt never sleeps through an interrupt, however soon it comes
+    set_up();
+    for (u32 i = 0; i < 400; i++) {
+        u32 before = ticks;
+        pit_start(0, PIT_ONE_SHOT, (u16)(2 + i * 3 % 200));
+        for (volatile u32 spin = 0; spin < i % 50; spin++)
+            ;
+        while (ticks == before)
+            __asm__ volatile("sti; hlt; cli" ::: "memory");
+        CHECK_EQ("one interrupt a shot", ticks, before + 1);
+        if (ticks != before + 1)
+            break;
+    }
+    tear_down();
+}
+
+SNIPPET(halted, "sti", "hlt")
+
+TEST(eip_of_halt) { // the interrupted EIP is that behind HLT
+    set_up();
+    pit_start(0, PIT_ONE_SHOT, 2000);
+    struct trap t = exec_ring(halted, 0);
+    CHECK_DONE("hlt", t);
+    CHECK_EQ("eip", last_eip, (u32)halted_end);
+    CHECK_EQ("ticks", ticks, 1);
+    tear_down();
+}
+
+TEST(rate) { // twenty ticks of channel 0 take as long by channel 2
+    set_up();
+    pit_start(0, PIT_RATE, PIT_HZ / 500);
+    sti();
+    u32 start = ticks;
+    while (ticks == start)
+        ;
+    u32 first = ticks;
+    pit_start(2, PIT_ONE_SHOT, 0); // channel 2 runs free when its gate is open
+    outb(0x61, (u8)((inb(0x61) & ~2u) | 1));
+    u16 begin = pit_count(2);
+    while (ticks < first + 20)
+        ;
+    u16 end = pit_count(2);
+    tear_down();
+    u32 elapsed = (u16)(begin - end); // 20 ticks of 2 ms are 47,727 counts
+    CHECK(elapsed > 30000);
+}
