@@ -9,6 +9,16 @@
 #define PDPTE_CR0 (CONTROL_CR0_PG | CONTROL_CR0_CD | CONTROL_CR0_NW)
 #define PDPTE_CR4 (CONTROL_CR4_PAE | CONTROL_CR4_PSE | CONTROL_CR4_PGE)
 
+static uint64_t a20_mask(const struct mmu_control *control) {
+    return control->a20 ? ~0ull : ~(1ull << 20);
+}
+
+static void set_pdptes(struct mmu *mmu, const uint64_t pdpte[4]) {
+    for (unsigned i = 0; i < 4; i++) {
+        mmu->pdpte[i] = pdpte[i];
+    }
+}
+
 static void derive(struct mmu *mmu) {
     const struct mmu_control *control = &mmu->control;
     mmu->paging = control->cr0 & CONTROL_CR0_PG;
@@ -17,7 +27,7 @@ static void derive(struct mmu *mmu) {
     mmu->pge = control->cr4 & CONTROL_CR4_PGE;
     mmu->wp = control->cr0 & CONTROL_CR0_WP;
     mmu->nx = mmu->pae && control->nxe;
-    mmu->a20_mask = control->a20 ? ~0ull : ~(1ull << 20);
+    mmu->a20_mask = a20_mask(control);
     uint64_t high = mmu->pae ? ~((1ull << MMU_PHYSICAL_BITS) - 1) & ~PTE_XD : 0;
     if (mmu->pae && !control->nxe) {
         high |= PTE_XD;
@@ -59,25 +69,35 @@ void mmu_destroy(struct mmu *mmu) {
     }
 }
 
+// Do the two ask for different walks, rights or addresses, so that nothing shown can be compared?
+static bool mode_differs(const struct mmu_control *a, const struct mmu_control *b) {
+    uint32_t cr0 = CONTROL_CR0_PG | CONTROL_CR0_WP;
+    uint32_t cr4 = CONTROL_CR4_PAE | CONTROL_CR4_PSE;
+    return ((a->cr0 ^ b->cr0) & cr0) || ((a->cr4 ^ b->cr4) & cr4) || a->nxe != b->nxe || a->a20 != b->a20;
+}
+
 int mmu_set_control(struct mmu *mmu, const struct mmu_control *control) {
     struct mmu_control old = mmu->control;
+    bool differs = mode_differs(&old, control);
+    bool load = ((old.cr0 ^ control->cr0) & PDPTE_CR0) || ((old.cr4 ^ control->cr4) & PDPTE_CR4) ||
+                old.cr3 != control->cr3;
+    uint64_t pdpte[4];
+    load = load && (control->cr0 & CONTROL_CR0_PG) && (control->cr4 & CONTROL_CR4_PAE);
+    mmu->a20_mask = a20_mask(control);
+    if (load && walk_load_pdptes(mmu, control->cr3, pdpte)) {
+        mmu->a20_mask = a20_mask(&old);
+        return -1;
+    }
+    if (differs) {
+        window_mode_changes(mmu);
+    }
     mmu->control = *control;
     derive(mmu);
-    bool load = mmu->pae && (((old.cr0 ^ control->cr0) & PDPTE_CR0) || ((old.cr4 ^ control->cr4) & PDPTE_CR4) ||
-                             old.cr3 != control->cr3);
     if (load) {
-        uint64_t pdpte[4];
-        if (walk_load_pdptes(mmu, control->cr3, pdpte)) {
-            mmu->control = old;
-            derive(mmu);
-            return -1;
-        }
-        for (unsigned i = 0; i < 4; i++) {
-            mmu->pdpte[i] = pdpte[i];
-        }
+        set_pdptes(mmu, pdpte);
     }
     softtlb_flush(mmu, false);
-    window_control_changed(mmu);
+    window_control_changed(mmu, differs);
     return 0;
 }
 
@@ -87,9 +107,7 @@ int mmu_load_cr3(struct mmu *mmu, uint32_t cr3) {
         if (walk_load_pdptes(mmu, cr3, pdpte)) {
             return -1;
         }
-        for (unsigned i = 0; i < 4; i++) {
-            mmu->pdpte[i] = pdpte[i];
-        }
+        set_pdptes(mmu, pdpte);
     }
     mmu->control.cr3 = cr3;
     softtlb_flush(mmu, mmu->pge);

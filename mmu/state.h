@@ -69,6 +69,8 @@ struct mmu {
     uint64_t reserved_large; // in a present PDE with PS
     uint64_t pdpte[4];      // the PDPTE registers
 
+    bool supervisor_in_user_pages; // CPL 0 runs code from user pages: its window may show them
+
     struct tlb_side tlb_side[2];
     struct bounce bounce;
     struct window_state *windows;
@@ -133,7 +135,8 @@ void softtlb_drop_writes(struct mmu *mmu, uint32_t frame);
 
 int window_create(struct mmu *mmu, struct error *err);
 void window_destroy(struct mmu *mmu);
-void window_control_changed(struct mmu *mmu); // everything cached is void
+void window_mode_changes(struct mmu *mmu);   // before the paging mode becomes another: everything shown is void
+void window_control_changed(struct mmu *mmu, bool mode_changed); // after it, or after another control change
 void window_cr3_loaded(struct mmu *mmu);
 void window_invlpg(struct mmu *mmu, uint32_t linear);
 

@@ -170,6 +170,9 @@ int mmu_walk(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user
         if (!set_entry_bits(mmu, walk.pte_gpa, walk.pte, bits)) {
             continue;
         }
+        if (access == MMU_EXEC && !user && walk.user) {
+            mmu->supervisor_in_user_pages = true;
+        }
         fill_page(mmu, &walk, user, (walk.pte | bits) & PTE_D, page);
         return 0;
     }
