@@ -193,7 +193,7 @@ void insn_emit_plain(struct tctx *t) {
     }
     bool names_gpr = insn->map == MAP_1B ? (op >= 0x90 && op <= 0x97) || (op >= 0xb8 && op <= 0xbf)
                                          : insn->map == MAP_0F && op >= 0xc8 && op <= 0xcf; // XCHG, MOV, BSWAP
-    if (!wide && insn->map == MAP_1B && op != 0x90)
+    if (!wide && (names_gpr || insn->map == MAP_1B) && op != 0x90)
         emit_byte(e, 0x66);
     if (insn->map == MAP_1B && op == 0x90 && insn->rep == 0xf3)
         emit_byte(e, 0xf3); // PAUSE
