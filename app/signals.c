@@ -19,8 +19,9 @@ static struct {
     bool is_terminal;
 } state;
 
+// In the background the terminal is somebody else's.
 void signals_restore_terminal(void) {
-    if (state.is_terminal)
+    if (state.is_terminal && tcgetpgrp(STDIN_FILENO) == getpgrp())
         tcsetattr(STDIN_FILENO, TCSANOW, &state.terminal);
 }
 
@@ -33,6 +34,13 @@ static void on_stop_signal(int number) {
     struct ringshade *machine = atomic_load(&state.machine);
     if (machine)
         ringshade_request_stop(machine);
+}
+
+static void on_continue(int number) {
+    (void)number;
+    struct ringshade *machine = atomic_load(&state.machine);
+    if (machine)
+        ringshade_resume_console(machine);
 }
 
 static void on_crash(int number) {
@@ -62,9 +70,9 @@ void signals_install(void) {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT, SIGSYS};
     state.is_terminal = tcgetattr(STDIN_FILENO, &state.terminal) == 0;
     catch_signal(SIGPIPE, SIG_IGN); // a reader of the serial output that goes away is no reason to die
-    catch_signal(SIGTTOU, SIG_IGN); // setting the terminal must work from the background too
     catch_signal(SIGINT, on_stop_signal);
     catch_signal(SIGTERM, on_stop_signal);
+    catch_signal(SIGCONT, on_continue);
     catch_default_signal(SIGHUP, on_stop_signal);
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
         catch_default_signal(crashes[i], on_crash);

@@ -51,7 +51,7 @@ enum ringshade_mmu {
 // Where the first serial port (COM1, ports 3F8h-3FFh, IRQ 4) leads.
 enum ringshade_serial {
     RINGSHADE_SERIAL_NULL,  // output is dropped, no input
-    RINGSHADE_SERIAL_STDIO, // the process's standard input and output, with the console keys (Ctrl-A h) on a terminal
+    RINGSHADE_SERIAL_STDIO, // the process's standard input and output, with the console keys (Ctrl-A h)
     RINGSHADE_SERIAL_FILE,  // output to serial_path, created or emptied; no input
     RINGSHADE_SERIAL_PTY,   // a new pseudo-terminal, whose name ringshade_serial_name gives
 };
@@ -162,6 +162,10 @@ uint8_t ringshade_debug_exit_value(const struct ringshade *machine);
 
 // The name of the pseudo-terminal under RINGSHADE_SERIAL_PTY ("/dev/pts/3"), else NULL.
 const char *ringshade_serial_name(const struct ringshade *machine);
+
+// Puts the terminal under RINGSHADE_SERIAL_STDIO into raw mode again, for a handler of SIGCONT: a shell sets its own
+// modes while a process is stopped. Async-signal-safe; does nothing for other kinds.
+void ringshade_resume_console(const struct ringshade *machine);
 
 // Registers, while ringshade_run does not run. Writing them drops cached translations of addresses.
 void ringshade_get_registers(const struct ringshade *machine, struct ringshade_registers *registers);

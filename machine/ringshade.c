@@ -180,6 +180,14 @@ static void disarm_timeout(struct ringshade *machine) {
     atomic_fetch_and(&machine->events, (unsigned)MACHINE_EVENT_REQUEST);
 }
 
+static void describe_triple_fault(struct ringshade *machine) {
+    const char *text = vcpu_error_text(machine->pc.vcpu);
+    struct cpu_state state;
+    vcpu_get_state(machine->pc.vcpu, &state);
+    error_set(&machine->stop_text, "triple fault at %04x:%08x%s%s", state.seg[CPU_SEG_CS].selector, state.eip,
+              *text ? ": " : "", text);
+}
+
 static enum ringshade_stop fail(struct ringshade *machine, const char *text) {
     error_set(&machine->stop_text, "error of the monitor: %s", text);
     return RINGSHADE_STOP_ERROR;
@@ -219,9 +227,7 @@ static enum ringshade_stop run_until_stop(struct ringshade *machine) {
             return stop;
         switch (cause) {
         case CPU_STOP_HALT: return RINGSHADE_STOP_HALT;
-        case CPU_STOP_TRIPLE_FAULT:
-            error_set(&machine->stop_text, "triple fault: %s", vcpu_error_text(machine->pc.vcpu));
-            return RINGSHADE_STOP_TRIPLE_FAULT;
+        case CPU_STOP_TRIPLE_FAULT: describe_triple_fault(machine); return RINGSHADE_STOP_TRIPLE_FAULT;
         case CPU_STOP_RESET:
             if (machine->config.no_reboot)
                 return RINGSHADE_STOP_RESET;
@@ -288,4 +294,8 @@ uint8_t ringshade_debug_exit_value(const struct ringshade *machine) {
 
 const char *ringshade_serial_name(const struct ringshade *machine) {
     return machine->pc.serial ? chardev_path(machine->pc.serial) : NULL;
+}
+
+void ringshade_resume_console(const struct ringshade *machine) {
+    chardev_resume_terminal(machine->pc.serial);
 }

@@ -56,8 +56,8 @@ printf 'ok\n' | cmp -s - serial || fail "print: wrong serial file"
 expect 0 halt print --serial null
 [ -s out ] && fail "print: output in spite of --serial null"
 
-# Input from a pipe reaches the guest, Ctrl-A included.
-printf 'one\001two' | "$ringshade" run --kernel echo --memory 8M --timeout 1 >out 2>err
+# Input from a pipe reaches the guest; the console keys work there too.
+printf 'one\001atwo\001x' | "$ringshade" run --kernel echo --memory 8M --timeout 20 >out 2>err || fail "echo: exit status $?"
 printf 'one\001two' | cmp -s - out || fail "echo: wrong output: $(cat out err)"
 
 # A reader that goes away does not end the run with a signal.

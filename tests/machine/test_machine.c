@@ -129,7 +129,7 @@ static void test_no_reboot(void **state) {
 }
 
 static enum cpu_stop guest_triple_fault(struct vcpu *v) {
-    v->error_text = "#PF at 0010:C0100000";
+    v->error_text = "a page fault while delivering #DF";
     v->state.eip = 0xc0100000;
     return CPU_STOP_TRIPLE_FAULT;
 }
@@ -138,7 +138,7 @@ static void test_triple_fault(void **state) {
     struct fixture *f = *state;
     start(f, guest_triple_fault);
     assert_int_equal(ringshade_run(f->machine), RINGSHADE_STOP_TRIPLE_FAULT);
-    assert_string_equal(ringshade_stop_text(f->machine), "triple fault: #PF at 0010:C0100000");
+    assert_string_equal(ringshade_stop_text(f->machine), "triple fault at 0010:c0100000: a page fault while delivering #DF");
     struct ringshade_registers registers;
     ringshade_get_registers(f->machine, &registers);
     assert_int_equal(registers.eip, 0xc0100000);
