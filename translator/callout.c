@@ -76,14 +76,17 @@ static enum fpu_env fpu_env_of(const struct guest_insn *insn) {
 
 // ---- Segment loads --------------------------------------------------------------------------------------------------
 
+static void op_load_selector(struct tctx *t, const struct host_mem *m, const struct access *a) {
+    (void)a;
+    emit_movzx_r32_m16(&t->e, R9, m);
+}
+
 // The selector is fetched first; its load is the instruction's only change.
 static void emit_load_segment(struct tctx *t) {
     const struct guest_insn *insn = t->insn;
     if (insn_is_mem(insn)) {
-        struct host_mem selector = mem_tmp(0);
         access_emit(t, &(struct access){
-                           .ref = ref_modrm(insn), .size = 2, .intent = INTENT_READ, .op = op_load_tmp, .arg = {0}});
-        emit_mov_r32_m32(&t->e, R9, &selector);
+                           .ref = ref_modrm(insn), .size = 2, .intent = INTENT_READ, .op = op_load_selector});
     } else {
         guest_load(t, R9, insn->rm, 2);
     }

@@ -1,6 +1,7 @@
 // Kind inline: sensitive instructions that a few host instructions on struct vcpu_abi stand for. Those that must leave
 // the arithmetic flags alone use PEXT and PDEP with one mask, which together are an AND without flags. Intel SDM, vol.
 // 2, CLI, STI, PUSHF, POPF, RDTSC, MOV; vol. 3A, sections 2.3 and 6.8.1.
+#include "translator/access.h"
 #include "translator/context.h"
 #include "translator/emit_more.h"
 #include "translator/peek.h"
@@ -64,9 +65,15 @@ static bool stack_is_plain(const struct tctx *t) {
     return (t->mode & MODE_STACK32) && mode_seg_kind(t->mode, SEG_SS) != MODE_SEG_CHECKED;
 }
 
+// The image waits in r10, which a direct access leaves alone, else in tmp[0].
+static bool image_in_r10(const struct tctx *t, const struct mem_ref *to) {
+    return access_form(t, to, INTENT_WRITE) == FORM_DIRECT;
+}
+
 static void op_push_image(struct tctx *t, const struct host_mem *m, const struct access *a) {
     struct host_mem image = mem_tmp(0);
-    emit_mov_r32_m32(&t->e, R10, &image);
+    if (!image_in_r10(t, &a->ref))
+        emit_mov_r32_m32(&t->e, R10, &image);
     if (a->size == 2)
         emit_mov_m16_r16(&t->e, m, R10);
     else
@@ -79,6 +86,7 @@ static void emit_pushf(struct tctx *t) {
     struct emitter *e = &t->e;
     int size = t->insn->operand_size;
     struct host_mem image = mem_tmp(0), sum = mem_index(R8, R9, 0, 2);
+    struct mem_ref to = ref_stack(t, -size);
     if (!stack_is_plain(t)) {
         callout_call(t, CALLOUT_PUSHF, (unsigned)size);
         return;
@@ -88,14 +96,17 @@ static void emit_pushf(struct tctx *t) {
     emit_and_keeping_flags(e, R8, EFLAGS_LIVE, R10);
     emit_mov_r32_m32(e, R9, &sys_flags);
     emit_and_keeping_flags(e, R9, ~(uint32_t)(EFLAGS_RF | EFLAGS_VM), R10);
-    emit_lea_r32_m(e, R8, &sum);
-    emit_mov_m32_r32(e, &image, R8);
-    access_emit(t, &(struct access){
-                       .ref = ref_stack(t, -size), .size = (uint16_t)size, .intent = INTENT_WRITE, .op = op_push_image});
+    emit_lea_r32_m(e, R10, &sum);
+    if (!image_in_r10(t, &to))
+        emit_mov_m32_r32(e, &image, R10);
+    access_emit(t, &(struct access){.ref = to, .size = (uint16_t)size, .intent = INTENT_WRITE, .op = op_push_image});
 }
 
 static void op_pop_image(struct tctx *t, const struct host_mem *m, const struct access *a) {
-    op_load_tmp(t, m, a);
+    if (a->size == 2)
+        emit_movzx_r32_m16(&t->e, R9, m);
+    else
+        emit_mov_r32_m32(&t->e, R9, m);
     stack_adjust(t, a->size);
 }
 
@@ -114,13 +125,8 @@ static uint32_t popf_system_mask(const struct tctx *t) {
 static void emit_popf(struct tctx *t) {
     struct emitter *e = &t->e;
     unsigned size = t->insn->operand_size;
-    struct host_mem image = mem_tmp(0);
-    access_emit(t, &(struct access){.ref = ref_stack(t, 0),
-                                    .size = (uint16_t)size,
-                                    .intent = INTENT_READ,
-                                    .op = op_pop_image,
-                                    .arg = {0}});
-    emit_mov_r32_m32(e, R9, &image);
+    access_emit(t, &(struct access){
+                       .ref = ref_stack(t, 0), .size = (uint16_t)size, .intent = INTENT_READ, .op = op_pop_image});
     emit_mov_r32_m32(e, R10, &sys_flags);
     emit_alu_r32_r32_clobbers_flags(e, ALU_XOR, R10, R9);
     emit_test_r32_imm_clobbers_flags(e, R10, popf_system_mask(t));

@@ -1,5 +1,6 @@
 // Kind stack: PUSH, POP and LEAVE. Guest ESP is r12d; each form makes all its accesses before it changes a register or
 // ESP (PITFALLS 8 of the design). Intel SDM, vol. 2, PUSH, POP, LEAVE; vol. 1, chapter 6 for the stack's address size.
+#include "translator/access.h"
 #include "translator/context.h"
 
 static void store_sized(struct tctx *t, const struct host_mem *m, enum host_reg src, unsigned size) {
@@ -41,11 +42,32 @@ static void op_push_imm(struct tctx *t, const struct host_mem *m, const struct a
     stack_adjust(t, -(int32_t)a->size);
 }
 
-// The value waits in tmp[0].
-static void op_push_tmp(struct tctx *t, const struct host_mem *m, const struct access *a) {
+// A value on its way from one access to the next waits in r10, which a direct access leaves alone, else in tmp[0].
+static bool waits_in_r10(const struct tctx *t, const struct mem_ref *to) {
+    return access_form(t, to, INTENT_WRITE) == FORM_DIRECT;
+}
+
+static void op_load_r10(struct tctx *t, const struct host_mem *m, const struct access *a) {
+    load_sized(t, R10, m, a->size);
+}
+
+static void load_waiting(struct tctx *t, const struct mem_ref *from, const struct mem_ref *to) {
+    access_emit(t, &(struct access){.ref = *from,
+                                    .size = t->insn->operand_size,
+                                    .intent = INTENT_READ,
+                                    .op = waits_in_r10(t, to) ? op_load_r10 : op_load_tmp,
+                                    .arg = {0}});
+}
+
+static void store_waiting(struct tctx *t, const struct host_mem *m, const struct access *a) {
     struct host_mem value = mem_tmp(0);
-    emit_mov_r32_m32(&t->e, R10, &value);
+    if (!waits_in_r10(t, &a->ref))
+        emit_mov_r32_m32(&t->e, R10, &value);
     store_sized(t, m, R10, a->size);
+}
+
+static void op_push_waiting(struct tctx *t, const struct host_mem *m, const struct access *a) {
+    store_waiting(t, m, a);
     stack_adjust(t, -(int32_t)a->size);
 }
 
@@ -63,12 +85,9 @@ static void push_rm(struct tctx *t) {
         push(t, op_push_reg, insn->rm);
         return;
     }
-    access_emit(t, &(struct access){.ref = ref_modrm(insn),
-                                    .size = insn->operand_size,
-                                    .intent = INTENT_READ,
-                                    .op = op_load_tmp,
-                                    .arg = {0}});
-    push(t, op_push_tmp, 0);
+    struct mem_ref from = ref_modrm(insn), to = ref_stack(t, -(int32_t)insn->operand_size);
+    load_waiting(t, &from, &to);
+    push(t, op_push_waiting, 0);
 }
 
 // ---- POP ------------------------------------------------------------------------------------------------------------
@@ -99,9 +118,7 @@ static void pop_reg(struct tctx *t, unsigned reg) {
 }
 
 static void op_pop_mem(struct tctx *t, const struct host_mem *m, const struct access *a) {
-    struct host_mem value = mem_tmp(0);
-    emit_mov_r32_m32(&t->e, R10, &value);
-    store_sized(t, m, R10, a->size);
+    store_waiting(t, m, a);
     stack_adjust(t, a->size);
 }
 
@@ -112,11 +129,8 @@ static void pop_mem(struct tctx *t) {
     struct mem_ref target = ref_modrm(insn);
     if (target.base == GUEST_ESP)
         target.disp += insn->operand_size;
-    access_emit(t, &(struct access){.ref = ref_stack(t, 0),
-                                    .size = insn->operand_size,
-                                    .intent = INTENT_READ,
-                                    .op = op_load_tmp,
-                                    .arg = {0}});
+    struct mem_ref from = ref_stack(t, 0);
+    load_waiting(t, &from, &target);
     access_emit(t, &(struct access){
                        .ref = target, .size = insn->operand_size, .intent = INTENT_WRITE, .op = op_pop_mem});
 }
