@@ -65,7 +65,7 @@ struct ns16550 {
     bool overrun;      // LSR.OE until read
     bool thre_pending; // the THRE interrupt has not been taken
     bool rts_known;    // the guest has raised RTS once: from then on RTS low holds input back
-    unsigned polls;     // reads of LSR less characters sent, up to POLLS_TO_LISTEN
+    unsigned polls;    // reads of LSR less characters sent, up to POLLS_TO_LISTEN
     uint8_t fifo[FIFO_SIZE];
     unsigned fifo_start, fifo_count;
 };
@@ -244,7 +244,9 @@ static uint8_t uart_read_iir(struct ns16550 *uart) {
 }
 
 static uint8_t uart_read_lsr(struct ns16550 *uart) {
-    if (!uart->fifo_count && uart->polls == POLLS_TO_LISTEN && uart->backend)
+    // Not for a driver with interrupts: its handler, reading until nothing is left, would never end.
+    bool polling = uart->polls == POLLS_TO_LISTEN && !(uart->ier & IER_ERBFI);
+    if (!uart->fifo_count && polling && uart->backend)
         chardev_accept(uart->backend);
     uint8_t lsr = (uint8_t)((uart->fifo_count ? LSR_DR : 0) | (uart->overrun ? LSR_OE : 0) |
                             (uart_transmitter_empty(uart) ? LSR_THRE | LSR_TEMT : 0));

@@ -1,3 +1,277 @@
+// The I/O thread: timers, descriptors, jobs, the lock, and that it sleeps when there is nothing to do.
+#include "fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+struct trace {
+    struct event_loop *loop;
+    struct event_timer timer[4];
+    struct event_job job;
+    struct event_watch watch;
+    char text[64];
+    size_t length;
+    unsigned runs;
+    uint64_t fired_at;
+    int fd;
+    int idle; // the thread's CPU clock, once it runs
+};
+
+static void note(struct trace *t, char what) {
+    if (t->length + 1 < sizeof t->text)
+        t->text[t->length++] = what;
+}
+
+static void fire_a(void *opaque) {
+    note(opaque, 'a');
+}
+
+static void fire_b(void *opaque) {
+    note(opaque, 'b');
+}
+
+static void fire_c(void *opaque) {
+    note(opaque, 'c');
+}
+
+static void test_timers_fire_in_order(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_create(&f);
+    struct trace t = {.loop = f.loop};
+    event_timer_init(&t.timer[0], f.loop, fire_a, &t);
+    event_timer_init(&t.timer[1], f.loop, fire_b, &t);
+    event_timer_init(&t.timer[2], f.loop, fire_c, &t);
+    event_timer_arm(&t.timer[0], f.now + 300);
+    event_timer_arm(&t.timer[1], f.now + 100);
+    event_timer_arm(&t.timer[2], f.now + 200);
+    assert_int_equal(event_loop_next_deadline(f.loop), f.now + 100);
+    fixture_advance(&f, 250);
+    assert_string_equal(t.text, "bc");
+    event_timer_arm(&t.timer[1], f.now + 10);
+    event_timer_arm(&t.timer[2], f.now + 20);
+    event_timer_arm(&t.timer[1], f.now + 30); // moved
+    event_timer_cancel(&t.timer[0]);
+    event_timer_cancel(&t.timer[0]);
+    fixture_advance(&f, 1000);
+    assert_string_equal(t.text, "bccb");
+    assert_false(t.timer[0].armed);
+    assert_int_equal(event_loop_next_deadline(f.loop), UINT64_MAX);
+    event_timer_arm(&t.timer[0], 5); // long past
+    fixture_advance(&f, 0);
+    assert_string_equal(t.text, "bccba");
+    fixture_destroy(&f);
+}
+
+static void fire_again(void *opaque) {
+    struct trace *t = opaque;
+    t->runs++;
+    event_timer_arm(&t->timer[0], 0);
+}
+
+// A timer that is always due must not keep the loop from its descriptors.
+static void test_turn_is_bounded(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_create(&f);
+    struct trace t = {.loop = f.loop};
+    event_timer_init(&t.timer[0], f.loop, fire_again, &t);
+    event_timer_arm(&t.timer[0], 0);
+    event_loop_turn(f.loop, 0);
+    assert_in_range(t.runs, 1, 1000);
+    event_timer_cancel(&t.timer[0]);
+    fixture_destroy(&f);
+}
+
+static void read_byte(void *opaque, uint32_t events) {
+    struct trace *t = opaque;
+    char byte = '-';
+    if (events & EPOLLIN && read(t->fd, &byte, 1) != 1)
+        byte = '?';
+    note(t, byte);
+}
+
+static void test_descriptors(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_create(&f);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    struct trace t = {.loop = f.loop, .fd = ends[0]};
+    assert_int_equal(event_watch_start(&t.watch, f.loop, ends[0], EPOLLIN, read_byte, &t, NULL), 0);
+    event_loop_turn(f.loop, 0);
+    assert_int_equal(write(ends[1], "xyz", 3), 3);
+    event_loop_turn(f.loop, 1000);
+    event_loop_turn(f.loop, 1000);
+    assert_string_equal(t.text, "xy");
+    event_watch_set(&t.watch, 0);
+    event_loop_turn(f.loop, 0);
+    assert_string_equal(t.text, "xy");
+    close(ends[1]);
+    event_loop_turn(f.loop, 0); // not even a hang-up
+    assert_string_equal(t.text, "xy");
+    event_watch_set(&t.watch, EPOLLIN);
+    event_loop_turn(f.loop, 1000);
+    event_loop_turn(f.loop, 1000);
+    assert_int_equal(t.text[2], 'z');
+    event_watch_stop(&t.watch);
+    size_t before = t.length;
+    event_loop_turn(f.loop, 0);
+    assert_int_equal(t.length, before);
+    close(ends[0]);
+    // A regular file cannot be waited for, and the caller is told so.
+    FILE *file = tmpfile();
+    struct error err = {{0}};
+    assert_int_equal(event_watch_start(&t.watch, f.loop, fileno(file), EPOLLIN, read_byte, &t, &err), -1);
+    assert_int_equal(errno, EPERM);
+    assert_true(strlen(err.text) > 0);
+    fclose(file);
+    fixture_destroy(&f);
+}
+
+static void job_runs(void *opaque) {
+    struct trace *t = opaque;
+    event_loop_lock(t->loop); // jobs run without it
+    t->runs++;
+    event_loop_unlock(t->loop);
+}
+
+static void test_jobs(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_create(&f);
+    struct trace t = {.loop = f.loop};
+    t.job = (struct event_job){.run = job_runs, .opaque = &t};
+    event_loop_post(f.loop, &t.job);
+    event_loop_post(f.loop, &t.job); // still the same one
+    event_loop_turn(f.loop, -1);     // does not sleep
+    assert_int_equal(t.runs, 1);
+    event_loop_post(f.loop, &t.job);
+    event_loop_unpost(f.loop, &t.job);
+    event_loop_unpost(f.loop, &t.job);
+    event_loop_turn(f.loop, 0);
+    assert_int_equal(t.runs, 1);
+    struct event_job other = {.run = job_runs, .opaque = &t};
+    event_loop_post(f.loop, &t.job);
+    event_loop_post(f.loop, &other);
+    event_loop_unpost(f.loop, &other); // the last of the queue
+    event_loop_post(f.loop, &other);
+    event_loop_turn(f.loop, 0);
+    assert_int_equal(t.runs, 3);
+    fixture_destroy(&f);
+}
+
+static void fire_note_time(void *opaque) {
+    struct trace *t = opaque;
+    t->fired_at = event_loop_now(t->loop);
+    t->runs++;
+}
+
+static void sleep_ms(long ms) {
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+static void test_thread_on_host_clock(void **state) {
+    (void)state;
+    struct event_loop *loop = event_loop_create(device_clock_host(), NULL);
+    struct trace t = {.loop = loop};
+    event_timer_init(&t.timer[0], loop, fire_note_time, &t);
+    uint64_t begin = event_loop_now(loop);
+    event_timer_arm(&t.timer[0], begin + 20 * MS); // before the thread runs
+    assert_int_equal(event_loop_start(loop, NULL), 0);
+    sleep_ms(60);
+    event_loop_lock(loop);
+    assert_int_equal(t.runs, 1);
+    assert_in_range(t.fired_at, begin + 20 * MS, begin + 59 * MS);
+    event_timer_arm(&t.timer[0], event_loop_now(loop) + 5000 * MS);
+    event_timer_arm(&t.timer[0], event_loop_now(loop) + 10 * MS); // earlier: the thread must hear of it
+    event_loop_unlock(loop);
+    sleep_ms(50);
+    event_loop_lock(loop);
+    assert_int_equal(t.runs, 2);
+    event_loop_unlock(loop);
+    event_loop_stop(loop);
+    event_loop_stop(loop);
+    assert_int_equal(event_loop_start(loop, NULL), 0); // again
+    event_loop_stop(loop);
+    event_loop_destroy(loop);
+}
+
+static void fetch_clock(void *opaque) {
+    struct trace *t = opaque;
+    clockid_t clock;
+    event_loop_lock(t->loop);
+    t->idle = pthread_getcpuclockid(pthread_self(), &clock) ? 0 : (int)clock;
+    event_loop_unlock(t->loop);
+}
+
+static void test_idle_thread_sleeps(void **state) {
+    (void)state;
+    struct event_loop *loop = event_loop_create(device_clock_host(), NULL);
+    struct trace t = {.loop = loop};
+    t.job = (struct event_job){.run = fetch_clock, .opaque = &t};
+    event_timer_init(&t.timer[0], loop, fire_note_time, &t);
+    assert_int_equal(event_loop_start(loop, NULL), 0);
+    event_loop_lock(loop);
+    event_loop_post(loop, &t.job);
+    event_timer_arm(&t.timer[0], event_loop_now(loop) + 1000000 * MS);
+    event_loop_unlock(loop);
+    sleep_ms(20);
+    struct timespec before;
+    struct timespec after;
+    clock_gettime((clockid_t)t.idle, &before);
+    sleep_ms(100);
+    clock_gettime((clockid_t)t.idle, &after);
+    assert_int_equal(before.tv_sec, after.tv_sec);
+    assert_int_equal(before.tv_nsec, after.tv_nsec); // not a nanosecond
+    event_loop_stop(loop);
+    event_loop_destroy(loop);
+}
+
+static void job_looks_at_signals(void *opaque) {
+    struct trace *t = opaque;
+    sigset_t blocked;
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    event_loop_lock(t->loop);
+    t->runs = 1 + (unsigned)(sigismember(&blocked, SIGTERM) && sigismember(&blocked, SIGPIPE) &&
+                             sigismember(&blocked, SIGUSR1) && !sigismember(&blocked, SIGSEGV));
+    event_loop_unlock(t->loop);
+}
+
+static void test_thread_takes_no_signals(void **state) {
+    (void)state;
+    struct event_loop *loop = event_loop_create(device_clock_host(), NULL);
+    struct trace t = {.loop = loop};
+    t.job = (struct event_job){.run = job_looks_at_signals, .opaque = &t};
+    assert_int_equal(event_loop_start(loop, NULL), 0);
+    event_loop_lock(loop);
+    event_loop_post(loop, &t.job);
+    event_loop_unlock(loop);
+    sleep_ms(20);
+    event_loop_stop(loop);
+    assert_int_equal(t.runs, 2);
+    sigset_t mine;
+    pthread_sigmask(SIG_BLOCK, NULL, &mine);
+    assert_false(sigismember(&mine, SIGTERM)); // the caller's mask is as it was
+    event_loop_destroy(loop);
+}
+
 int main(void) {
-    return 0;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_timers_fire_in_order),
+        cmocka_unit_test(test_turn_is_bounded),
+        cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_thread_on_host_clock),
+        cmocka_unit_test(test_idle_thread_sleeps),
+        cmocka_unit_test(test_thread_takes_no_signals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
