@@ -57,7 +57,8 @@ expect 0 halt print --serial null
 [ -s out ] && fail "print: output in spite of --serial null"
 
 # Input from a pipe reaches the guest; the console keys work there too.
-printf 'one\001atwo\001x' | "$ringshade" run --kernel echo --memory 8M --timeout 20 >out 2>err || fail "echo: exit status $?"
+{ printf 'one\001atwo'; sleep 1; printf '\001x'; } |
+    "$ringshade" run --kernel echo --memory 8M --timeout 20 >out 2>err || fail "echo: exit status $?"
 printf 'one\001two' | cmp -s - out || fail "echo: wrong output: $(cat out err)"
 
 # A reader that goes away does not end the run with a signal.
