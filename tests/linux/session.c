@@ -13,6 +13,7 @@
 //     type TEXT            types TEXT as it is; \n \r \e \t \\ and \xHH are understood
 //     show TEXT            prints what came since the last `command` up to the prompt, headed by TEXT
 //     mark NAME            prints "NAME SECONDS": from exec to the last match
+//     record TEXT          prints "SECONDS LINE" for each line that begins with '@', up to one that begins with TEXT
 //     idle SECONDS PERCENT fails if the engine uses more than PERCENT of a core over SECONDS
 //     halt STATUS          waits for the end of the run after the guest's poweroff, with this exit status
 //     end STATUS           waits for the end of the run with this exit status
@@ -188,6 +189,22 @@ static void step_mark(struct session *s, char *text) {
     fflush(stdout);
 }
 
+// Takes lines as they come, each stamped with the time since exec at which its end was read.
+static void step_record(struct session *s, char *text) {
+    for (size_t line = s->matched;;) {
+        expect(s, "\n");
+        const char *at = s->console.text + line;
+        size_t length = s->matched - line;
+        if (*at == '@') {
+            printf("%.6f %.*s", s->matched_at - s->console.started, (int)length, at);
+            fflush(stdout);
+        }
+        if (length > strlen(text) && !strncmp(at, text, strlen(text)))
+            return;
+        line = s->matched;
+    }
+}
+
 static void step_idle(struct session *s, char *text) {
     double seconds, percent;
     if (sscanf(text, "%lf %lf", &seconds, &percent) != 2)
@@ -225,7 +242,8 @@ static void step_halt(struct session *s, char *text) {
 static const struct step steps[] = {
     {"timeout", step_timeout}, {"prompt", step_prompt},   {"refuse", step_refuse}, {"expect", step_expect},
     {"count", step_count},     {"command", step_command}, {"type", step_type},     {"show", step_show},
-    {"mark", step_mark},       {"idle", step_idle},       {"halt", step_halt},     {"end", step_end},
+    {"mark", step_mark},       {"record", step_record},   {"idle", step_idle},     {"halt", step_halt},
+    {"end", step_end},
 };
 
 // Copies line to out with each {NAME} replaced by its definition.

@@ -1,0 +1,58 @@
+// Compute rows on floating point. This file is compiled twice: for x87, and with SSE (BENCH_SSE) where the compiler
+// uses scalar SSE2 for the same source; the packed row is written with vector types.
+#include "compute.h"
+
+enum { SIZE = 48, VECTORS = 2048, PASSES = 8 };
+
+typedef double matrix[SIZE][SIZE];
+
+static void fill(matrix a, int first) {
+    for (int i = 0; i < SIZE; i++)
+        for (int j = 0; j < SIZE; j++)
+            a[i][j] = (double)(first + (i * 7 + j * 3) % 11) * 0.25;
+}
+
+static uint32_t matrix_product(void) {
+    static matrix a, b, c;
+    fill(a, 2);
+    fill(b, -4);
+    for (int i = 0; i < SIZE; i++)
+        for (int j = 0; j < SIZE; j++) {
+            double sum = 0;
+            for (int k = 0; k < SIZE; k++)
+                sum += a[i][k] * b[k][j];
+            c[i][j] = sum;
+        }
+    uint32_t checksum = 0;
+    for (int i = 0; i < SIZE; i++)
+        for (int j = 0; j < SIZE; j++)
+            checksum = checksum * 31 + (uint32_t)(int32_t)(c[i][j] * 16);
+    return checksum;
+}
+
+#ifdef BENCH_SSE
+typedef float vector __attribute__((vector_size(16)));
+
+uint32_t row_matrix_sse(void) {
+    return matrix_product();
+}
+
+uint32_t row_vector_sse(void) {
+    static vector x[VECTORS], y[VECTORS];
+    vector sum = {0, 0, 0, 0}, factor = {0.5f, 0.25f, 2.0f, 1.0f};
+    for (int i = 0; i < VECTORS; i++) {
+        x[i] = (vector){(float)(i % 16), 1.0f, (float)(i % 3), 2.0f};
+        y[i] = factor;
+    }
+    for (int pass = 0; pass < PASSES; pass++)
+        for (int i = 0; i < VECTORS; i++) {
+            y[i] = x[i] * factor + y[i] * 0.5f;
+            sum += y[i];
+        }
+    return (uint32_t)(int32_t)(sum[0] + sum[1] + sum[2] + sum[3]);
+}
+#else
+uint32_t row_matrix_x87(void) {
+    return matrix_product();
+}
+#endif
