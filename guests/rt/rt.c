@@ -9,6 +9,7 @@ enum {
     MULTIBOOT_LOADED = 0x2badb002,
     MULTIBOOT_INFO_CMDLINE = 1 << 2,
     COMMAND_LINE_MAX = 256,
+    REPORTS_MAX = 100, // failed checks that are printed
 };
 
 struct multiboot_info {
@@ -34,27 +35,25 @@ void guest_exit(u32 value) {
         __asm__ volatile("cli; hlt");
 }
 
-static void report(const char *what, const char *file, int line) {
-    rt.failures++;
+static bool report(const char *what, const char *file, int line) {
+    if (++rt.failures > REPORTS_MAX)
+        return false;
     print("FAIL %s: %s", rt.test ? rt.test : "?", what);
     if (rt.context)
         print(" [%s]", rt.context);
     print(" (%s:%d)", file, line);
+    return true;
 }
 
 bool check_true(const char *what, bool ok, const char *file, int line) {
-    if (!ok) {
-        report(what, file, line);
+    if (!ok && report(what, file, line))
         print("\n");
-    }
     return ok;
 }
 
 bool check_equal(const char *what, u32 got, u32 expected, const char *file, int line) {
-    if (got != expected) {
-        report(what, file, line);
+    if (got != expected && report(what, file, line))
         print(": got %08x expected %08x\n", got, expected);
-    }
     return got == expected;
 }
 
