@@ -23,7 +23,7 @@ static struct chardev *child_device;
 
 struct child {
     struct chardev *dev;
-    volatile bool quit;
+    bool quit; // written by the I/O thread
 };
 
 static size_t child_room(void *opaque) {
@@ -40,7 +40,7 @@ static void child_receive(void *opaque, const uint8_t *bytes, size_t count) {
 }
 
 static void child_quit(void *opaque) {
-    ((struct child *)opaque)->quit = true;
+    __atomic_store_n(&((struct child *)opaque)->quit, true, __ATOMIC_RELEASE);
 }
 
 static void child_abort(int signal_number) {
@@ -63,7 +63,7 @@ static int child_main(void) {
     chardev_write(child.dev, (const uint8_t *)"ready\n", 6);
     if (event_loop_start(loop, &err))
         return 9;
-    for (int i = 0; i < WAIT_MS && !child.quit; i++)
+    for (int i = 0; i < WAIT_MS && !__atomic_load_n(&child.quit, __ATOMIC_ACQUIRE); i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     event_loop_stop(loop);
     chardev_close(child.dev);
