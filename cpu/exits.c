@@ -164,7 +164,7 @@ uint64_t engine_gate_slow(struct vcpu_abi *abi) {
 // A direct transfer inside a page that is not linked yet.
 static uint64_t follow_link(struct vcpu *v) {
     struct engine *e = v->engine;
-    struct block *from = cache_block_at(e->cache, (uint32_t)v->abi.exit_site);
+    struct block *from = cache_block_at(e->cache, (uint32_t)v->abi.exit_site - 1); // may be the block's very end
     e->link_from = NULL;
     if (!from || !from->alive || !from->slice || v->abi.request || e->one_shot)
         return v->abi.request || e->one_shot ? LEAVE : go_on_at_eip(v);

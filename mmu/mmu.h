@@ -151,6 +151,7 @@ enum window_result {
 // (for the policy). Maps the page (and neighbours) if it may.
 enum window_result window_fault(struct mmu *mmu, uint32_t linear, bool write, bool user, struct mmu_fault *fault);
 // The page that a guest #PF just handled will be touched again at once: fill it before the IRET returns. Cheap if not.
+// window_enter does it for CPL 3; a return to CPL 3 that does not call window_enter calls this.
 void window_prefill(struct mmu *mmu, bool user);
 
 // CPU time used by the current user view, for the policy: called now and then by the dispatcher with nanoseconds used.

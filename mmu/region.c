@@ -17,7 +17,7 @@ static void churn_age(struct region *region) {
     if (passed) {
         region->churn_epoch = now;
         for (unsigned i = 0; i < REGION_PAGES / CHURN_BLOCK; i++) {
-            region->churn[i] = passed > 7 ? 0 : (uint8_t)(region->churn[i] >> passed);
+            region->churn[i] = (uint8_t)(passed > 7 ? 0 : region->churn[i] >> passed);
         }
     }
 }

@@ -197,6 +197,7 @@ uint64_t window_enter(struct mmu *mmu, bool user) {
         give_window(mmu, view);
     }
     view->window->used = ++windows->stamp;
+    window_prefill(mmu, true);
     return view->window->base;
 }
 

@@ -28,9 +28,9 @@ void emit_shlx_r64(struct emitter *e, enum host_reg dst, enum host_reg src, enum
 }
 
 void emit_string_op(struct emitter *e, unsigned opcode, bool opsize, unsigned rep) {
+    if (rep)
+        emit_byte(e, rep); // first: the kick handler tells a repeating instruction by it
     if (opsize)
         emit_byte(e, 0x66);
-    if (rep)
-        emit_byte(e, rep);
     emit_byte(e, opcode);
 }

@@ -64,7 +64,7 @@ enum table_privilege {
     X(CX8, 8, true)                                                                                                    \
     X(SEP, 11, true)                                                                                                   \
     X(CMOV, 15, true)                                                                                                  \
-    X(CLFSH, 19, true)    /* a load of a byte to us: the caches are the host's, and coherent */                        \
+    X(CLFSH, 19, false) /* the caches are the host's, and coherent: WBINVD serves who asks */                          \
     X(MMX, 23, true)                                                                                                   \
     X(FXSR, 24, true)                                                                                                  \
     X(SSE, 25, true)                                                                                                   \

@@ -4,12 +4,14 @@
 #include "cpu/stubs.h"
 
 #include <capstone/capstone.h>
-#include <immintrin.h>
+#include <asm/prctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #define ARENA      0x11000000u
 #define ARENA_SIZE 0x40000u
@@ -92,7 +94,8 @@ int runner_open(void) {
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     void *w = mmap((void *)(uintptr_t)(WINDOW + RUNNER_DATA), RUNNER_DATA_SIZE + SEG_BASE, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if (p == MAP_FAILED || w == MAP_FAILED)
+    // Not WRGSBASE: some hosts lose that base at a context switch.
+    if (p == MAP_FAILED || w == MAP_FAILED || syscall(SYS_arch_prctl, ARCH_SET_GS, WINDOW) != 0)
         return -1;
     memcpy(p, stubs_begin, (size_t)(stubs_end - stubs_begin));
     abi.exit_entry = (uint64_t)(uintptr_t)on_exit_stub;
@@ -159,7 +162,6 @@ static void run(struct guest_state *s) {
     abi.exit_site = ARENA + CODE_AT;
     abi.exit_reason = 0xff;
     caught = -1;
-    _writegsbase_u64(WINDOW);
     ((void (*)(struct vcpu_abi *))(uintptr_t)stub_at(stub_enter))(&abi);
     memcpy(s->fx, abi.fx, sizeof abi.fx);
     memcpy(s->gpr, abi.gpr, sizeof abi.gpr);

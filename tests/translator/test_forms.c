@@ -224,9 +224,14 @@ static unsigned reference_encode(const struct guest_insn *insn, const struct tab
     ZydisEncoderRequest request;
     ZyanUSize size = 16;
     if (row->kind == KIND_STRING && insn->address_size == 4) {
-        code[0] = 0x67;
-        memcpy(code + 1, bytes, insn->length);
-        return insn->length + 1u;
+        unsigned n = 0;
+        code[n++] = 0x67;
+        if (insn->operand_size == 2)
+            code[n++] = 0x66;
+        if (insn->rep)
+            code[n++] = insn->rep;
+        code[n++] = insn->opcode;
+        return n;
     }
     if ((row->kind != KIND_IDENTITY && row->kind != KIND_FPU) || insn->mnemonic == ZYDIS_MNEMONIC_NOP)
         return 0; // of the reserved NOPs the encoder makes undefined ones
