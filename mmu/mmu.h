@@ -154,7 +154,8 @@ enum window_result window_fault(struct mmu *mmu, uint32_t linear, bool write, bo
 // window_enter does it for CPL 3; a return to CPL 3 that does not call window_enter calls this.
 void window_prefill(struct mmu *mmu, bool user);
 
-// CPU time used by the current user view, for the policy: called now and then by the dispatcher with nanoseconds used.
+// CPU time used by the current user view, in nanoseconds, for the policy. The mmu takes the time itself, from a call of
+// window_view_soft or window_enter with `user` to the next without; this adds what passes those by.
 void window_account(struct mmu *mmu, uint64_t ns);
 
 #endif

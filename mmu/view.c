@@ -3,25 +3,30 @@
 // a user window wait until its code is about to run. Light code.
 #include "mmu/window.h"
 
-#define HOLD_FIRST_NS   3000000ull   // CPU time before a view becomes direct
-#define HOLD_MAX_NS     2000000000ull
-#define PERIOD_NS       10000000ull  // CPU time after which the costs of a direct view are looked at
-#define HOST_CALL_NS    5000ull      // what a mapping call or a signal costs
-#define COST_SHARE      4            // of a period: more than one in four is too much
+// Times are counted in mapping calls, because their cost differs tenfold between hosts: what is worth a window depends on it.
+#define HOLD_FIRST      600    // CPU time before a view becomes direct: 3 ms where a call costs 5 us
+#define HOLD_MAX        400000
+#define PERIOD          2000   // CPU time after which the costs of a direct view are looked at
+#define COST_SHARE      4      // of a period: more than one in four is too much
 #define NEW_PROCESS_MIN 32           // pages, for the guess that a window's process is gone
 
 static uint32_t current_key(const struct mmu *mmu) {
     return mmu->paging ? mmu->control.cr3 & (mmu->pae ? ~0x1fu : ~0xfffu) : VIEW_KEY_PHYSICAL;
 }
 
-static void set_soft(struct mmu *mmu, struct view *view, uint64_t hold_ns) {
+static void set_soft(struct mmu *mmu, struct view *view, uint64_t hold_cycles) {
+    uint64_t limit = HOLD_MAX * mmu->windows->call_cycles;
     if (view->direct) {
         mmu->stats->views_to_soft++;
     }
     view->direct = false;
-    view->ns = 0;
+    view->cycles = 0;
     view->host_calls = 0;
-    view->hold_ns = hold_ns < HOLD_MAX_NS ? hold_ns : HOLD_MAX_NS;
+    view->hold_cycles = hold_cycles < limit ? hold_cycles : limit;
+}
+
+static uint64_t first_hold(const struct mmu *mmu) {
+    return HOLD_FIRST * mmu->windows->call_cycles;
 }
 
 static struct view *find_view(struct mmu *mmu, uint32_t key) {
@@ -39,7 +44,7 @@ static struct view *find_view(struct mmu *mmu, uint32_t key) {
     if (oldest->window) {
         window_release(mmu, oldest->window);
     }
-    set_soft(mmu, oldest, HOLD_FIRST_NS);
+    set_soft(mmu, oldest, first_hold(mmu));
     oldest->taken = true;
     oldest->key = key;
     oldest->generation = ++windows->generation;
@@ -97,7 +102,7 @@ static struct window *oldest_window(struct window_state *windows) {
 static void give_window(struct mmu *mmu, struct view *view) {
     struct window *window = oldest_window(mmu->windows);
     if (window->view) {
-        set_soft(mmu, window->view, HOLD_FIRST_NS);
+        set_soft(mmu, window->view, first_hold(mmu));
         window_release(mmu, window);
     }
     window->view = view;
@@ -122,7 +127,7 @@ void view_keep_budget(struct mmu *mmu, struct window *window) {
             }
             return;
         }
-        set_soft(mmu, victim->view, HOLD_FIRST_NS);
+        set_soft(mmu, victim->view, first_hold(mmu));
         window_release(mmu, victim);
     }
 }
@@ -146,7 +151,7 @@ void window_validate(struct mmu *mmu, struct window *window, bool all) {
     }
     window->check_all = window->pending = false;
     if (all && window->user && mmu->policy == MMU_FORM_ADAPTIVE && before >= NEW_PROCESS_MIN && window->pages < before / 2) {
-        set_soft(mmu, window->view, HOLD_FIRST_NS);
+        set_soft(mmu, window->view, first_hold(mmu));
     }
 }
 
@@ -161,10 +166,51 @@ static bool all_soft(const struct mmu *mmu) {
     return mmu->policy == MMU_FORM_SOFT || mmu->a20_mask != ~0ull;
 }
 
+void view_charge(struct mmu *mmu, uint64_t cycles) {
+    struct window_state *windows = mmu->windows;
+    struct view *view = view_current(mmu);
+    if (mmu->policy != MMU_FORM_ADAPTIVE) {
+        return;
+    }
+    view->cycles += cycles;
+    if (!view->direct) {
+        if (view->cycles >= view->hold_cycles) {
+            view->direct = true;
+            view->cycles = 0;
+            view->host_calls = 0;
+            mmu->stats->views_to_direct++;
+        }
+    } else if (view->cycles >= PERIOD * windows->call_cycles) {
+        if (view->host_calls * windows->call_cycles > view->cycles / COST_SHARE) {
+            set_soft(mmu, view, view->hold_cycles * 2);
+        } else {
+            view->cycles = 0;
+            view->host_calls = 0;
+        }
+    }
+}
+
+void window_account(struct mmu *mmu, uint64_t ns) {
+    view_charge(mmu, ns * mmu->windows->cycles_per_us / 1000);
+}
+
+// CPL-3 code runs from one call with `user` to the next call without.
+static void clock_privilege(struct mmu *mmu, bool user) {
+    struct window_state *windows = mmu->windows;
+    if (windows->user_since || user) {
+        uint64_t now = __builtin_ia32_rdtsc();
+        if (windows->user_since && windows->view) {
+            view_charge(mmu, now - windows->user_since);
+        }
+        windows->user_since = user ? now : 0;
+    }
+}
+
 bool window_view_soft(struct mmu *mmu, bool user) {
     if (all_soft(mmu)) {
         return true;
     }
+    clock_privilege(mmu, user);
     if (!user) {
         return false;
     }
@@ -199,27 +245,4 @@ uint64_t window_enter(struct mmu *mmu, bool user) {
     view->window->used = ++windows->stamp;
     window_prefill(mmu, true);
     return view->window->base;
-}
-
-void window_account(struct mmu *mmu, uint64_t ns) {
-    if (mmu->policy != MMU_FORM_ADAPTIVE) {
-        return;
-    }
-    struct view *view = view_current(mmu);
-    view->ns += ns;
-    if (!view->direct) {
-        if (view->ns >= view->hold_ns) {
-            view->direct = true;
-            view->ns = 0;
-            view->host_calls = 0;
-            mmu->stats->views_to_direct++;
-        }
-    } else if (view->ns >= PERIOD_NS) {
-        if (view->host_calls * HOST_CALL_NS > view->ns / COST_SHARE) {
-            set_soft(mmu, view, view->hold_ns * 2);
-        } else {
-            view->ns = 0;
-            view->host_calls = 0;
-        }
-    }
 }

@@ -1,13 +1,18 @@
 // Windows as a whole: creation, what flushes of the guest do to them, and host addresses told apart. Intel SDM vol. 3A,
 // 4.10.4. A user window's changes wait until its code runs again; the supervisor window's are made at once.
+#include "mmu/hostcall.h"
 #include "mmu/window.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define VMA_BUDGET_DEFAULT 30000u
+#define CALIBRATE_ROUNDS   8
+#define CALL_US_MIN        2u
+#define CALL_US_MAX        50u
 #define OPERAND_MAX        512 // bytes: how far beyond a window one operand reaches
 
 // Half of what the host allows the process.
@@ -21,6 +26,41 @@ static uint32_t vma_budget(void) {
         fclose(file);
     }
     return limit ? limit / 2 : VMA_BUDGET_DEFAULT;
+}
+
+static uint64_t clock_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+// What one call on a mapping that is in use costs on this host, and how fast its time-stamp counter runs.
+static void calibrate(struct mmu *mmu, struct window_state *windows) {
+    volatile uint8_t *page = (volatile uint8_t *)(uintptr_t)windows->supervisor.base;
+    uint64_t best = UINT64_MAX;
+    uint64_t ns = clock_ns();
+    uint64_t first = __builtin_ia32_rdtsc();
+    for (unsigned i = 0; i < CALIBRATE_ROUNDS; i++) {
+        uint64_t start = __builtin_ia32_rdtsc();
+        if (hostcall_mmap(windows->supervisor.base, RAM_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE, mmu->ram->fd, 0) < 0) {
+            break;
+        }
+        *page = *page;
+        hostcall_mprotect(windows->supervisor.base, RAM_PAGE_SIZE, PROT_READ);
+        (void)*page;
+        hostcall_munmap(windows->supervisor.base, RAM_PAGE_SIZE);
+        uint64_t cycles = (__builtin_ia32_rdtsc() - start) / 3;
+        best = cycles < best ? cycles : best;
+    }
+    uint64_t passed_us = (clock_ns() - ns) / 1000;
+    windows->cycles_per_us = passed_us ? (__builtin_ia32_rdtsc() - first) / passed_us : 0;
+    if (windows->cycles_per_us == 0) {
+        windows->cycles_per_us = 2000;
+    }
+    uint64_t low = CALL_US_MIN * windows->cycles_per_us;
+    uint64_t high = CALL_US_MAX * windows->cycles_per_us;
+    windows->call_cycles = best < low ? low : best > high ? high : best;
 }
 
 int window_create(struct mmu *mmu, struct error *err) {
@@ -51,6 +91,7 @@ int window_create(struct mmu *mmu, struct error *err) {
         windows->users[i].user = true;
     }
     mmu->windows = windows;
+    calibrate(mmu, windows);
     return 0;
 }
 

@@ -60,8 +60,8 @@ struct view {
     bool direct;
     uint64_t generation;
     uint64_t used;
-    uint64_t ns;        // CPU time since it became soft, or since its costs were last looked at
-    uint64_t hold_ns;   // time to be spent soft before it becomes direct
+    uint64_t cycles;      // CPU time since it became soft, or since its costs were last looked at
+    uint64_t hold_cycles; // time to be spent soft before it becomes direct
     uint64_t host_calls; // made for it in the same time
     struct window *window;
 };
@@ -74,6 +74,9 @@ struct window_state {
     uint32_t vmas;    // in all windows
     uint32_t vma_budget;
     uint32_t pool_used;
+    uint64_t call_cycles;   // what a mapping call costs here, measured at creation
+    uint64_t cycles_per_us; // of the time-stamp counter
+    uint64_t user_since;    // time stamp since which CPL-3 code runs, 0 if it does not
     struct view *view;             // of the current CR3, or NULL when not looked up yet
     // The guest page fault that a direct access met last.
     bool prefill;
@@ -153,6 +156,8 @@ struct view *view_current(struct mmu *mmu);
 struct window *window_current(struct mmu *mmu, bool user);
 // Checks all regions, or the marked ones. A user view most of whose pages are gone goes soft: it is a new process.
 void window_validate(struct mmu *mmu, struct window *window, bool all);
+// Gives the current view the CPU time.
+void view_charge(struct mmu *mmu, uint64_t cycles);
 // Takes the window from its view.
 void window_release(struct mmu *mmu, struct window *window);
 // Makes room below the budget of host mappings for a fill in `window`.

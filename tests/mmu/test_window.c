@@ -272,9 +272,12 @@ static void views(void **state) {
     assert_int_equal(window_enter(f->mmu, true), window_empty_base(f->mmu));
     struct mmu_view first = mmu_current_view(f->mmu, true);
     assert_true(first.id != 0 && mmu_current_view(f->mmu, false).id == 0);
-    window_account(f->mmu, 1000000);
+    f->mmu->windows->cycles_per_us = 1000; // a clock of 1 GHz, and calls of 1 ms, beside which real time is nothing
+    f->mmu->windows->call_cycles = 1000000;
+    f->mmu->windows->view->hold_cycles = 600000000;
+    window_account(f->mmu, 100000000);
     assert_true(window_view_soft(f->mmu, true));
-    window_account(f->mmu, 5000000);
+    window_account(f->mmu, 600000000);
     assert_false(window_view_soft(f->mmu, true));
     assert_int_equal(f->stats.views_to_direct, 1);
     expect_write(f, true, USER, 1);
@@ -289,16 +292,18 @@ static void views(void **state) {
     expect_write(f, true, USER, 1);
     assert_int_equal(direct_signals(), 0);
     // Too many calls for the time: soft again, and for longer.
-    for (unsigned i = 0; i < 1000; i++) {
+    uint64_t hold = f->mmu->windows->view->hold_cycles;
+    for (unsigned i = 0; i < 5000 && f->stats.views_to_soft == 0; i++) {
+        uint32_t value = i;
+        struct mmu_fault fault;
         fixture_map(f, USER, (0x300000 + i % 2 * 4096) | P_RW_US_A | PTE_D);
         mmu_invlpg(f->mmu, USER);
-        expect_write(f, true, USER, i);
+        assert_int_not_equal(direct_access(f, true, USER, true, &value, &fault), DIRECT_FAULT);
+        window_account(f->mmu, 3000000);
     }
-    window_account(f->mmu, 11000000);
     assert_true(window_view_soft(f->mmu, true));
     assert_int_equal(f->stats.views_to_soft, 1);
-    window_account(f->mmu, 5000000);
-    assert_true(window_view_soft(f->mmu, true));
+    assert_int_equal(f->mmu->windows->view->hold_cycles, hold * 2);
     // Many address spaces recycle views; the generation tells.
     for (unsigned i = 0; i < VIEW_COUNT + 4; i++) {
         mmu_load_cr3(f->mmu, 0x100000 + i * 4096);
