@@ -1,6 +1,6 @@
 // The decimal adjustments and SALC, which 64-bit mode does not have. Intel SDM vol. 2A, DAA DAS AAA AAS AAM AAD. Flags that
-// the manual leaves undefined are set as the host's processors set them in 32-bit mode (tests/cpu compares). Light code:
-// general registers only, no library calls.
+// the manual leaves undefined follow the result where they can, and are clear otherwise. Light code: general registers
+// only, no library calls.
 #include "cpu/semantics.h"
 
 static uint32_t result_flags(uint8_t value) {

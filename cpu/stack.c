@@ -34,6 +34,15 @@ static int push_wrapped(struct vcpu *v, const struct cpu_stack *stack, const uin
     return 0;
 }
 
+// Items are pushed downwards: CR2 of a frame's page fault is the highest item that starts in the missing page.
+static int push_fault(struct vcpu *v, uint32_t linear, uint32_t top, unsigned size) {
+    if (v->fault.vector == VECTOR_PF && (v->fault.cr2 ^ linear) >> 12 == 0) {
+        uint32_t end = linear | (RAM_PAGE_SIZE - 1), above = (top ^ linear) >> 12 ? top - end : 0;
+        v->fault.cr2 = top - (above + size - 1) / size * size;
+    }
+    return -1;
+}
+
 int cpu_stack_push(struct vcpu *v, struct cpu_stack *stack, const uint32_t *items, unsigned count, unsigned size) {
     uint32_t mask = pointer_mask(&stack->segment), bytes = count * size;
     uint32_t bottom = (stack->esp - bytes) & mask;
@@ -52,7 +61,7 @@ int cpu_stack_push(struct vcpu *v, struct cpu_stack *stack, const uint32_t *item
         if ((linear ^ top) >> 12 && mmu_probe_write(v->mmu, top, stack->user, size, &fault) < 0)
             return cpu_raise_page(v, &fault);
         if (cpu_write_linear(v, linear, stack->user, frame, bytes) < 0)
-            return -1;
+            return push_fault(v, linear, top, size);
     }
     stack->esp = (stack->esp & ~mask) | bottom;
     return 0;

@@ -1,0 +1,141 @@
+// Images of the x87 and SSE state against those that the host's own instructions write, and round trips.
+#include "fixture.h"
+
+#include <string.h>
+
+// An x87 state with valid, zero, special and empty registers, and XMM registers with a pattern.
+static void load_host_state(void) {
+    static const float infinity = __builtin_inff();
+    static const double denormal = 1e-320;
+    static const unsigned long long pattern[2] = {0x1122334455667788u, 0x99aabbccddeeff00u};
+    __asm__ volatile("fninit\n fld1\n fldz\n flds %0\n fldpi\n fldl %1\n fchs\n movups %2, %%xmm0\n movups %2, %%xmm7"
+                     ::"m"(infinity), "m"(denormal), "m"(pattern) : "xmm0", "xmm7");
+}
+
+static void park(struct fixture *f) {
+    __asm__ volatile("fxsave64 %0" : "=m"(f->v->abi.fx));
+    f->v->abi.fpu_parked = 1;
+    f->v->abi.fip = 0x11223344;
+    f->v->abi.fcs = 0x73;
+    f->v->abi.fdp = 0x55667788;
+    f->v->abi.fds = 0x7b;
+    f->v->abi.fop = 0x123;
+}
+
+static enum callout_result env(struct fixture *f, enum fpu_env kind, uint32_t at, unsigned size) {
+    return run(f, CALLOUT_FPU_ENV, at, RM_WORD(0, CPU_SEG_DS, kind), size);
+}
+
+static void fnstenv_32(void **state) {
+    struct fixture *f = *state;
+    uint32_t host[7], guest[7];
+    load_host_state();
+    park(f);
+    __asm__ volatile("fnstenv %0" : "=m"(host));
+    assert_int_equal(env(f, FPU_FNSTENV, DATA, 4), CALLOUT_CONTINUE);
+    memcpy(guest, f->ram.host + DATA, sizeof guest);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(guest[i], host[i]); // control, status, tags, with the ones of their reserved halves
+    assert_int_equal(guest[3], 0x11223344);
+    assert_int_equal(guest[4], 0x01230073);
+    assert_int_equal(guest[5], 0x55667788);
+    assert_int_equal(guest[6], 0xffff007b);
+    assert_int_equal(f->v->abi.fx[0] & 0x3f, 0x3f);
+}
+
+static void fnstenv_16(void **state) {
+    struct fixture *f = *state;
+    uint16_t host[7], guest[7];
+    load_host_state();
+    park(f);
+    __asm__ volatile(".byte 0x66; fnstenv %0" : "=m"(host));
+    assert_int_equal(env(f, FPU_FNSTENV, DATA, 2), CALLOUT_CONTINUE);
+    memcpy(guest, f->ram.host + DATA, sizeof guest);
+    assert_memory_equal(guest, host, 6);
+    assert_int_equal(guest[3], 0x3344);
+    assert_int_equal(guest[4], 0x73);
+    assert_int_equal(guest[5], 0x7788);
+    assert_int_equal(guest[6], 0x7b);
+}
+
+static void fnsave_and_frstor(void **state) {
+    struct fixture *f = *state;
+    uint8_t host[108], before[512];
+    load_host_state();
+    park(f);
+    memcpy(before, f->v->abi.fx, sizeof before);
+    __asm__ volatile("fnsave %0\n frstor %0" : "=m"(host));
+    assert_int_equal(env(f, FPU_FNSAVE, DATA, 4), CALLOUT_CONTINUE);
+    assert_memory_equal(f->ram.host + DATA, host, 12);
+    assert_memory_equal(f->ram.host + DATA + 28, host + 28, 80);
+    assert_int_equal(f->v->abi.fx[0] | f->v->abi.fx[1] << 8, 0x37f);
+    assert_int_equal(f->v->abi.fx[4], 0);
+    assert_int_equal(f->v->abi.fip, 0);
+    assert_int_equal(env(f, FPU_FRSTOR, DATA, 4), CALLOUT_CONTINUE);
+    assert_memory_equal(f->v->abi.fx, before, 5);
+    for (unsigned i = 0; i < 8; i++)
+        assert_memory_equal(f->v->abi.fx + 32 + 16 * i, before + 32 + 16 * i, 10);
+    assert_int_equal(f->v->abi.fip, 0x11223344);
+    assert_int_equal(f->v->abi.fdp, 0x55667788);
+    assert_int_equal(f->v->abi.fop, 0x123);
+    __asm__ volatile("fxrstor64 %0" ::"m"(f->v->abi.fx)); // the host takes it
+    __asm__ volatile("fninit");
+}
+
+static void fxsave_and_fxrstor(void **state) {
+    struct fixture *f = *state;
+    uint8_t before[512];
+    load_host_state();
+    park(f);
+    memcpy(before, f->v->abi.fx, sizeof before);
+    assert_fault(f, env(f, FPU_FXSAVE, DATA + 8, 4), VECTOR_GP, 0);
+    memset(f->ram.host + DATA, 0xee, 512);
+    assert_int_equal(env(f, FPU_FXSAVE, DATA, 4), CALLOUT_CONTINUE);
+    assert_memory_equal(f->ram.host + DATA, before, 5);
+    assert_int_equal(get32(f, DATA + 8), 0x11223344);
+    assert_int_equal(get32(f, DATA + 12), 0x73);
+    assert_memory_equal(f->ram.host + DATA + 24, before + 24, 288 - 24);
+    assert_int_equal(f->ram.host[DATA + 288], 0xee);
+    memset(f->v->abi.fx, 0, 24);
+    memset(f->v->abi.fx + 32, 0, 256);
+    f->v->abi.fip = 0;
+    assert_int_equal(env(f, FPU_FXRSTOR, DATA, 4), CALLOUT_CONTINUE);
+    assert_memory_equal(f->v->abi.fx, before, 5);
+    assert_memory_equal(f->v->abi.fx + 24, before + 24, 288 - 24);
+    assert_int_equal(f->v->abi.fip, 0x11223344);
+    put32(f, DATA + 24, 0xffffffff);
+    assert_fault(f, env(f, FPU_FXRSTOR, DATA, 4), VECTOR_GP, 0);
+    __asm__ volatile("fninit");
+}
+
+static void not_available(void **state) {
+    struct fixture *f = *state;
+    f->v->cr0 |= CR0_TS;
+    assert_fault(f, env(f, FPU_FXSAVE, DATA, 4), VECTOR_NM, 0);
+    assert_fault(f, env(f, FPU_FNSAVE, DATA, 4), VECTOR_NM, 0);
+    f->v->cr0 ^= CR0_TS | CR0_EM;
+    assert_fault(f, env(f, FPU_FXSAVE, DATA, 4), VECTOR_UD, 0);
+    assert_fault(f, env(f, FPU_FLDENV, DATA, 4), VECTOR_NM, 0);
+}
+
+static void pending_exception(void **state) {
+    struct fixture *f = *state;
+    load_host_state();
+    park(f);
+    f->v->abi.fx[2] |= 0x84; // ES, ZE
+    f->v->abi.fx[0] &= 0xfb;
+    assert_fault(f, env(f, FPU_FLDENV, DATA, 4), VECTOR_MF, 0);
+    assert_int_equal(env(f, FPU_FNSTENV, DATA, 4), CALLOUT_CONTINUE);
+    assert_int_equal(f->v->abi.fx[2] & 0x80, 0); // masked now
+    assert_fault(f, run(f, CALLOUT_FPU_MF, 0, 0, 0), VECTOR_MF, 0);
+    __asm__ volatile("fninit");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(fnstenv_32), TEST(fnstenv_16), TEST(fnsave_and_frstor), TEST(fxsave_and_fxrstor), TEST(not_available),
+        TEST(pending_exception),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
