@@ -3,6 +3,7 @@
 #include "translator/access.h"
 #include "translator/context.h"
 #include "translator/control.h"
+#include "translator/frame.h"
 #include "translator/table.h"
 
 #include <Zydis/Mnemonic.h>
@@ -14,6 +15,7 @@
 #define TAIL_ROOM      160u  // host bytes that no tail exceeds
 #define INSN_TAILS     4u    // tails that no instruction exceeds
 #define FRAME_ROOM     5u    // bytes behind the link entry that the kill call takes
+#define SELF_CHECK_ROOM 6144u // host bytes that the comparison of the longest block does not exceed
 #define UNDECODED_SIZE 15u   // guest bytes that decide that an instruction is undecodable
 
 // ---- Marks -----------------------------------------------------------------------------------------------------------
@@ -100,35 +102,6 @@ static void emit_insn(struct tctx *t) {
         emit_nop(&t->e, 1); // every instruction has an address of its own
 }
 
-// ---- The frame -------------------------------------------------------------------------------------------------------
-
-// Leaves for the dispatcher, at the block's first instruction, unless r9 is zero. Leaves flags alone.
-static void emit_require_r9_zero(struct tctx *t) {
-    struct emitter *e = &t->e;
-    emit_xchg_r64_r64(e, R9, RCX);
-    struct host_label good = emit_jrcxz(e);
-    emit_xchg_r64_r64(e, R9, RCX);
-    emit_lea_r32_disp(e, R8, R11, (int32_t)t->in->offset);
-    emit_jmp_address(e, t->in->stub[STUB_EXIT]);
-    emit_here(e, good);
-    emit_xchg_r64_r64(e, R9, RCX);
-}
-
-// The root must still name the slice of the frame that the second part of the instruction came from.
-static void emit_crossing_check(struct tctx *t) {
-    struct emitter *e = &t->e;
-    struct host_mem slot = mem_index(R13, R9, 3, 0);
-    struct host_mem unbias = mem_index(R9, R8, 2, 0);
-    struct host_mem difference = mem_index(R9, R10, 0, 0);
-    emit_lea_r32_disp(e, R8, R11, (int32_t)PAGE_SIZE);
-    emit_shrx_r32(e, R9, R8, R15);
-    emit_mov_r64_m64(e, R9, &slot);
-    emit_lea_r64_m(e, R9, &unbias);
-    emit_mov_r64_imm64(e, R10, 0 - t->in->next_slice);
-    emit_lea_r64_m(e, R9, &difference);
-    emit_require_r9_zero(t);
-}
-
 // ---- Decoding --------------------------------------------------------------------------------------------------------
 
 // Fills the next slot of t->insns from page offset `at`. An instruction that runs into the next page is decoded only as
@@ -151,6 +124,8 @@ static enum decode_status decode_next(struct tctx *t, uint32_t at) {
 
 static bool has_room(const struct tctx *t) {
     size_t left = (size_t)(t->e.end - t->e.cur);
+    if (t->in->self_checking)
+        left = left > SELF_CHECK_ROOM ? left - SELF_CHECK_ROOM : 0;
     return t->insn_count < TRANSLATE_MAX_INSNS && t->tail_count + INSN_TAILS <= TAILS_MAX &&
            left > INSN_ROOM + (t->tail_count + INSN_TAILS) * TAIL_ROOM;
 }
@@ -203,10 +178,12 @@ static void emit_block(struct tctx *t, enum decode_status status) {
     emit_lea_r32_disp(e, R11, R8, -(int32_t)t->in->offset);
     t->out->link_entry = (uint16_t)emit_offset(e);
     mark_begin(t, MARK_INSN, 0, false);
+    struct self_check check = self_check_begin(t);
     if (t->out->crossing && t->in->next_slice) // blocks outside the code map are checked by the dispatcher
-        emit_crossing_check(t);
+        crossing_check_emit(t);
     emit_insns(t, status);
     emit_end(t);
+    self_check_finish(t, &check);
     t->out->host_size = emit_offset(e);
 }
 

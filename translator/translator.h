@@ -23,7 +23,10 @@ struct translate_input {
     uint32_t offset;          // of the first instruction, 0 to 4095
     uint32_t mode;            // enum mode_bit
     const uint64_t *soft_map; // 4,096 bits: instructions (by offset) to be soft in direct mode; NULL for none
-    bool self_checking;       // compare the block's own bytes before it runs; end after every store
+    bool self_checking;       // compare the block's own bytes before it runs; end after every store. A block that finds
+                              // others leaves through STUB_EXIT at its own address: the dispatcher must then kill it
+    uint64_t live, next_live; // with self_checking: host addresses at which translated code reads the bytes of the frame
+                              // of `page`, and of that of `next`
     uint32_t stub[STUB_COUNT]; // addresses of the stubs
     uint8_t *code_rw;         // where to emit
     uint32_t code_rx;         // the address at which that code will run

@@ -145,6 +145,23 @@ static void test_worst_case_fits(void **state) {
     assert_int_equal(out.insns, 64);
 }
 
+static void test_self_checking(void **state) {
+    (void)state;
+    in.self_checking = true;
+    in.live = 0x7f0000000000;
+    assert_int_equal(TRANSLATE(FLAT, 0x100, "\x89\xc8\x40\x89\x03\x40"), TRANSLATE_OK);
+    assert_int_equal(out.guest_size, 5); // a store ends it
+    expect_body("jmp 0x10010025\nmov eax, ecx\ninc eax\nmov dword ptr gs:[ebx], eax\njmp 0x10010019\n");
+    assert_string_equal(listing(0x25, out.host_size),
+                        "movabs r8, 0x7f0000000100\n"
+                        "mov r9d, dword ptr [r8]\nmovabs r10, 0xffffffff76bf3777\nlea r9, [r9 + r10]\n"
+                        "xchg rcx, r9\njrcxz 0x10010054\nxchg rcx, r9\nlea r8d, [r11 + 0x100]\njmp 0x10000100\n"
+                        "xchg rcx, r9\n"
+                        "mov r9d, dword ptr [r8 + 1]\nmovabs r10, 0xfffffffffc76bf38\nlea r9, [r9 + r10]\n"
+                        "xchg rcx, r9\njrcxz 0x1001007d\nxchg rcx, r9\nlea r8d, [r11 + 0x100]\njmp 0x10000100\n"
+                        "xchg rcx, r9\njmp 0x1001000c\n");
+}
+
 // ---- Operands --------------------------------------------------------------------------------------------------------
 
 static void test_direct(void **state) {
@@ -349,6 +366,7 @@ int main(void) {
         TEST(test_page_end),
         TEST(test_most_instructions),
         TEST(test_worst_case_fits),
+        TEST(test_self_checking),
         TEST(test_direct),
         TEST(test_direct_mark),
         TEST(test_soft),
