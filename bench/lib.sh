@@ -81,11 +81,21 @@ bench_figure() {
     printf '%s\t%s\t%s\t%s\n' "$@" >>"$bench_figures"
 }
 
+# Times on a busy machine say little; the ratios suffer less.
+bench_check_load() {
+    local load
+    read -r load _ </proc/loadavg
+    if awk "BEGIN { exit !($load > 0.7) }"; then
+        say "this machine is busy (load $load): take the figures with care"
+    fi
+}
+
 # bench_begin NAME: starts a file of figures.
 bench_begin() {
     mkdir -p "$bench_folder"
     bench_figures=$bench_folder/$1.tsv
     : >"$bench_figures"
+    bench_check_load
     bench_build_session
 }
 

@@ -138,10 +138,10 @@ initramfs_make() {
     rm -f "$tool" "$list"
 }
 
-# The peer: an emulator on a PC like ours, with the processor that comes closest to what we announce. An Atom N270 is
-# one on which Linux switches no mitigation on; under stepping 10 Linux trusts its large pages, earlier ones have an
-# erratum.
-ringshade_peer_cpu=${RINGSHADE_PEER_CPU:-n270,stepping=10,-apic}
+# The peer: an emulator on a PC like ours, with the processor that comes closest to what we announce (cpu/cpuid.c): an
+# Atom N270, on which Linux switches no mitigation on, less and plus the features by which ours differs.
+ringshade_peer_cpu=n270,stepping=10,-apic,-vme,-mce,-mca,-mtrr,-pat,-clflush,-acpi,-ss,-monitor,-movbe,-lahf-lm
+ringshade_peer_cpu=${RINGSHADE_PEER_CPU:-$ringshade_peer_cpu,-hypervisor,+sse4.1,+sse4.2,+popcnt}
 
 # engine_command NAME KERNEL INITRD APPEND MEMORY-MIB SERIAL: fills the array engine_argv. NAME is ringshade, one of its
 # modes (ringshade-soft, -direct, -adaptive, -verify), peer (an ISA PC), or peer-pc (the emulator's default PC). SERIAL
