@@ -44,6 +44,7 @@ static int setup(void **state) {
     scratch_create(&f->scratch);
     f->config = ringshade_default_config();
     f->config.memory = 8u << 20;
+    f->config.timeout = 30; // a test that fails ends all the same
     *state = f;
     return 0;
 }
