@@ -95,9 +95,9 @@ uint64_t engine_callout(struct vcpu_abi *abi) {
     e->last_callout = (uint8_t)id;
     switch (callout_table[id](v, abi->r8, abi->r9, word)) {
     case CALLOUT_CONTINUE:
-        if (v->mode == mode && !e->code_killed)
+        if (v->mode == mode && !e->code_killed && !abi->request)
             return GO_ON;
-        callout_next(v, word);
+        callout_next(v, word); // an interrupt that POPF let in is taken before the next instruction
         return e->code_killed ? LEAVE : go_on_at_eip(v);
     case CALLOUT_JUMP: return e->code_killed ? LEAVE : go_on_at_eip(v);
     case CALLOUT_FAULT: return deliver_fault(v);

@@ -220,18 +220,16 @@ enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uin
                              .seg = STRING_SEG(r9), .mask = STRING_ADDRESS16(r9) ? 0xffffu : 0xffffffffu,
                              .down = v->abi.flags & EFLAGS_DF};
     run.step = run.down ? 0u - run.size : run.size;
-    const uint32_t flags = v->abi.flags;
     bool repeated = run.rep != STRING_ONCE, last;
     uint32_t count = repeated ? string_index(v, &run, CPU_ECX) : 1;
     while (count) {
         uint32_t most = v->abi.sys_flags & EFLAGS_TF ? 1 : count;
         uint32_t done = many_elements(v, &run, most, &last);
         if (!done) {
-            if (one_element(v, &run, &last) < 0) {
-                // A comparison interrupted by a fault shows the flags from before it began (SDM vol. 2B, REP).
-                v->abi.flags = flags;
+            // A repeated comparison that faults leaves the flags of the last one that was completed: what the direct form
+            // shows on AMD hosts. (Intel's manual, vol. 2B, REP, has the flags of the start; both can be resumed.)
+            if (one_element(v, &run, &last) < 0)
                 return callout_failed(v);
-            }
             done = 1;
         }
         count -= done;

@@ -147,7 +147,12 @@ static void emit_popf(struct tctx *t) {
     if (waits.width)
         emit_here(e, waits);
     callout_call(t, CALLOUT_POPF, size);
+    // There is no shadow: an interrupt that waits comes now, not at the end of the block.
+    emit_lea_r32_disp(e, R8, R11, (int32_t)insn_next(t->insn));
+    control_transfer(t);
+    t->ended = false;
     emit_here(e, done);
+    mark_begin(t, MARK_INSN, 0, false);
 }
 
 // ---- RDTSC ----------------------------------------------------------------------------------------------------------
