@@ -160,13 +160,13 @@ static void test_flags_image(void **state) {
                   "mov r9d, dword ptr gs:[r12d]; lea r12d, [r12 + 4]; mov r10d, dword ptr [sys_flags]; "
                   "xor r10d, r9d; test r10d, 0x247100; jne +36; test r10d, 0x200; je +15; "
                   "test byte ptr [pending], 0xff; jne +20; xor dword ptr [sys_flags], 0x200; and r9d, 0xcd5; "
-                  "push r9; popfq; jmp +11; mov r10d, 0x42f1100; call CALLOUT",
+                  "push r9; popfq; jmp +23; mov r10d, 0x42f1100; call CALLOUT; lea r8d, [r11 + 0x101]; jmp EXIT",
                   0x9d);
     // POPF at CPL 3
     assert_golden((M | 3u << MODE_CPL_SHIFT) & ~(uint32_t)MODE_IOPL_OK,
                   "movzx r9d, word ptr gs:[r12d]; lea r12d, [r12 + 2]; mov r10d, dword ptr [sys_flags]; "
-                  "xor r10d, r9d; test r10d, 0x4100; jne +12; and r9d, 0xcd5; push r9; popfq; jmp +11; "
-                  "mov r10d, 0x22f2100; call CALLOUT",
+                  "xor r10d, r9d; test r10d, 0x4100; jne +12; and r9d, 0xcd5; push r9; popfq; jmp +23; "
+                  "mov r10d, 0x22f2100; call CALLOUT; lea r8d, [r11 + 0x102]; jmp EXIT",
                   0x66, 0x9d);
 }
 
