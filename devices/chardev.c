@@ -173,7 +173,7 @@ static void flush_job_run(void *opaque) {
 // Input
 
 static void input_append(struct chardev *dev, uint8_t byte) {
-    dev->in_bytes[(dev->in_start + dev->in_count++) % CHARDEV_INPUT_MAX] = byte;
+    dev->in_bytes[(dev->in_start + dev->in_count++) % CHARDEV_RING_SIZE] = byte;
 }
 
 static void console_command(struct chardev *dev, uint8_t byte) {
@@ -207,21 +207,34 @@ static void input_take(struct chardev *dev, const uint8_t *bytes, size_t count) 
 static void input_deliver(struct chardev *dev) {
     while (dev->in_count && dev->receiver.room) {
         size_t count = dev->receiver.room(dev->receiver.opaque);
-        size_t contiguous = CHARDEV_INPUT_MAX - dev->in_start;
+        size_t contiguous = CHARDEV_RING_SIZE - dev->in_start;
         count = count < dev->in_count ? count : dev->in_count;
         count = count < contiguous ? count : contiguous;
         if (!count)
             return;
         const uint8_t *bytes = dev->in_bytes + dev->in_start;
-        dev->in_start = (dev->in_start + count) % CHARDEV_INPUT_MAX;
+        dev->in_start = (dev->in_start + count) % CHARDEV_RING_SIZE;
         dev->in_count -= count;
         dev->receiver.receive(dev->receiver.opaque, bytes, count);
     }
 }
 
+void chardev_unread(struct chardev *dev, const uint8_t *bytes, size_t count) {
+    while (count && dev->in_count < CHARDEV_RING_SIZE) {
+        dev->in_start = (dev->in_start + CHARDEV_RING_SIZE - 1) % CHARDEV_RING_SIZE;
+        dev->in_bytes[dev->in_start] = bytes[--count];
+        dev->in_count++;
+    }
+}
+
+// How much may be read ahead: nothing while the reserve for unread bytes is in use.
+static size_t input_space(const struct chardev *dev) {
+    return dev->in_count < CHARDEV_INPUT_MAX ? CHARDEV_INPUT_MAX - dev->in_count : 0;
+}
+
 // Goes on reading if there is space, stops if there is none.
 static void input_adjust(struct chardev *dev) {
-    bool space = dev->in_count < CHARDEV_INPUT_MAX;
+    bool space = input_space(dev) > 0;
     if (dev->in_watched)
         event_watch_set(&dev->in_watch, space ? EPOLLIN : 0);
     else if (dev->in_always_ready && space)
@@ -256,7 +269,7 @@ static void input_ready(void *opaque, uint32_t events) {
     (void)events;
     struct chardev *dev = opaque;
     uint8_t bytes[CHARDEV_INPUT_MAX];
-    size_t space = CHARDEV_INPUT_MAX - dev->in_count;
+    size_t space = input_space(dev);
     if (!space)
         return;
     ssize_t count = read(dev->in_fd, bytes, space);
@@ -269,7 +282,7 @@ static void input_job_run(void *opaque) {
     struct chardev *dev = opaque;
     uint8_t bytes[CHARDEV_INPUT_MAX];
     event_loop_lock(dev->loop);
-    size_t space = CHARDEV_INPUT_MAX - dev->in_count;
+    size_t space = input_space(dev);
     event_loop_unlock(dev->loop);
     ssize_t count = space ? read(dev->in_fd, bytes, space) : -1;
     int error = space ? errno : EAGAIN;
@@ -309,7 +322,7 @@ void chardev_accept_later(struct chardev *dev) {
 
 size_t chardev_push(struct chardev *dev, const uint8_t *bytes, size_t count) {
     event_loop_lock(dev->loop);
-    size_t space = CHARDEV_INPUT_MAX - dev->in_count;
+    size_t space = input_space(dev);
     count = count < space ? count : space;
     input_take(dev, bytes, count);
     input_deliver(dev);

@@ -64,6 +64,9 @@ void chardev_write(struct chardev *dev, const uint8_t *bytes, size_t count);
 bool chardev_congested(struct chardev *dev);
 void chardev_accept(struct chardev *dev);       // hands over waiting input, as far as there is room, now
 void chardev_accept_later(struct chardev *dev); // the same from the I/O thread
+// Takes back the last bytes that receive gave, at most CHARDEV_UNREAD_MAX of them: they come again, before all others.
+void chardev_unread(struct chardev *dev, const uint8_t *bytes, size_t count);
+#define CHARDEV_UNREAD_MAX 16
 
 // Async-signal-safe, for handlers of fatal signals and of SIGCONT: puts the terminal back as it was found, or into raw
 // mode again. They do nothing for other kinds and for NULL.

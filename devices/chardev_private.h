@@ -6,7 +6,8 @@
 
 #include <termios.h>
 
-#define CHARDEV_INPUT_MAX 4096u
+#define CHARDEV_INPUT_MAX 4096u // read ahead of the receiver
+#define CHARDEV_RING_SIZE (CHARDEV_INPUT_MAX + CHARDEV_UNREAD_MAX)
 
 // A growing buffer of output.
 struct chardev_bytes {
@@ -42,7 +43,7 @@ struct chardev {
     bool in_always_ready; // a regular file: read by in_job
     struct event_watch in_watch;
     struct event_job in_job, accept_job;
-    uint8_t in_bytes[CHARDEV_INPUT_MAX];
+    uint8_t in_bytes[CHARDEV_RING_SIZE];
     size_t in_start, in_count; // a ring
     // Console: Ctrl-A commands and the terminal's modes.
     bool escapes, escape_pending;

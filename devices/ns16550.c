@@ -68,6 +68,7 @@ struct ns16550 {
     unsigned polls;    // reads of LSR less characters sent, up to POLLS_TO_LISTEN
     uint8_t fifo[FIFO_SIZE];
     unsigned fifo_start, fifo_count;
+    bool fifo_looped; // something in it came through loopback
 };
 
 static unsigned uart_fifo_size(const struct ns16550 *uart) {
@@ -114,6 +115,7 @@ static uint8_t uart_pop(struct ns16550 *uart) {
     uint8_t byte = uart->fifo[uart->fifo_start];
     uart->fifo_start = (uart->fifo_start + 1) % FIFO_SIZE;
     uart->fifo_count--;
+    uart->fifo_looped = uart->fifo_looped && uart->fifo_count;
     return byte;
 }
 
@@ -167,9 +169,10 @@ static void uart_update_msr(struct ns16550 *uart) {
 
 static void uart_transmit(struct ns16550 *uart, uint8_t byte) {
     uart->thre_pending = false;
-    if (uart->mcr & MCR_LOOP)
+    if (uart->mcr & MCR_LOOP) {
         uart_push(uart, byte);
-    else if (uart->backend)
+        uart->fifo_looped = true;
+    } else if (uart->backend)
         chardev_write(uart->backend, &byte, 1);
     uart->thre_pending = uart_transmitter_empty(uart);
 }
@@ -182,10 +185,23 @@ static void uart_write_ier(struct ns16550 *uart, uint8_t value) {
         uart->thre_pending = true;
 }
 
+// Empties the receiver. The guest has not seen these bytes, so they may as well not have arrived yet: they go back and
+// come again. Linux clears the FIFO after it has enabled the interrupt, and input must not be lost to that.
+static void uart_clear_fifo(struct ns16550 *uart) {
+    uint8_t bytes[FIFO_SIZE];
+    unsigned count = 0;
+    bool looped = uart->fifo_looped;
+    while (uart->fifo_count)
+        bytes[count++] = uart_pop(uart);
+    if (uart->backend && !looped)
+        chardev_unread(uart->backend, bytes, count);
+    uart->fifo_looped = false;
+}
+
 static void uart_write_fcr(struct ns16550 *uart, uint8_t value) {
     // Changing the enable bit clears the FIFOs too.
     if (value & FCR_RX_RESET || (value ^ uart->fcr) & FCR_ENABLE)
-        uart->fifo_start = uart->fifo_count = 0;
+        uart_clear_fifo(uart);
     uart->fcr = value & FCR_ENABLE ? value : 0;
 }
 
@@ -288,7 +304,7 @@ void ns16550_reset(struct ns16550 *uart) {
     uart->ier = uart->fcr = uart->lcr = uart->mcr = 0;
     uart->overrun = uart->thre_pending = uart->rts_known = false;
     uart->polls = 0;
-    uart->fifo_start = uart->fifo_count = 0;
+    uart_clear_fifo(uart);
     uart_update_msr(uart);
     uart->msr &= MSR_LINES;
     uart_update_irq(uart);
