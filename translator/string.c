@@ -1,9 +1,10 @@
 // Kind string: MOVS CMPS STOS LODS SCAS INS OUTS. Direct code with flat segments runs the host's own instruction on
 // window addresses: windows are 4 GiB aligned, so adding r14 and cutting ESI and EDI back to 32 bits is all there is to
-// it, also in the fault handler in the middle of a REP. Everything else is a callout. Intel SDM, vol. 2, REP and the
-// instructions.
+// it, also in the fault handler in the middle of a REP. What is not repeated goes element by element elsewhere; all
+// else is a callout. Intel SDM, vol. 2, REP and the instructions.
 #include "translator/context.h"
 #include "translator/emit_more.h"
+#include "translator/string_single.h"
 
 static enum string_op string_op_of(unsigned opcode) {
     switch (opcode & 0xfe) {
@@ -73,6 +74,10 @@ void string_emit(struct tctx *t) {
         return;
     }
     unsigned size = insn->opcode & 1 ? insn->operand_size : 1;
+    if (!insn->rep && op != STRING_INS && op != STRING_OUTS) {
+        string_emit_single(t, op, size);
+        return;
+    }
     emit_mov_r32_imm32(&t->e, R9, STRING_WORD(op, size, rep_of(insn, op), insn->address_size == 2, insn->seg));
     callout_call(t, CALLOUT_STRING, size);
 }

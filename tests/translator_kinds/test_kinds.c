@@ -94,14 +94,22 @@ static void test_strings(void **state) {
                   "lea rdi, [rdi + r14]; repne stosb byte ptr [rdi], al; mov edi, edi",
                   0xf2, 0xaa);
     assert_golden(M | MODE_SOFT, "mov r9d, 0x3110; mov r10d, 0x1052100; call CALLOUT", 0xf3, 0xa4); // REP MOVSB, soft
-    assert_golden(M, "mov r9d, 0x3410; mov r10d, 0x1052100; call CALLOUT", 0x67, 0xa4); // MOVSB, 16-bit addresses
+    // MOVSB, 16-bit addresses
+    assert_golden(M,
+                  "lea r8d, [rsi]; movzx r8d, r8w; movzx r10d, byte ptr gs:[r8d]; mov dword ptr [tmp[0]], r10d; "
+                  "lea r8d, [rdi]; movzx r8d, r8w; mov r10d, dword ptr [tmp[0]]; mov byte ptr gs:[r8d], r10b; "
+                  "pushfq; pop r10; mov r9d, 0x400; pext r10d, r10d, r9d; mov r9d, 2; pdep r10d, r10d, r9d; "
+                  "not r10d; lea r9d, [rsi + r10 + 2]; mov si, r9w; lea r9d, [rdi + r10 + 2]; mov di, r9w",
+                  0x67, 0xa4);
     // LODSB FS: with a flat FS
     assert_golden(M,
                   "lea rsi, [rsi + r14]; lodsb al, byte ptr [rsi]; mov esi, esi",
                   0x64, 0xac);
     // LODSB FS: with a base
     assert_golden(M | MODE_SEG_BASED << (MODE_SEG_SHIFT + 2 * SEG_FS),
-                  "mov r9d, 0x4013; mov r10d, 0x1052100; call CALLOUT",
+                  "mov r9, qword ptr [seg_base_p[4]]; mov r9d, dword ptr [r9]; lea r8d, [rsi + r9]; "
+                  "mov al, byte ptr gs:[r8d]; pushfq; pop r10; mov r9d, 0x400; pext r10d, r10d, r9d; mov r9d, 2; "
+                  "pdep r10d, r10d, r9d; not r10d; lea esi, [rsi + r10 + 2]",
                   0x64, 0xac);
     assert_golden(M, "mov r9d, 0x3015; mov r10d, 0x1051100; call CALLOUT", 0x6c); // INSB
     assert_golden(M, "mov r9d, 0x3146; mov r10d, 0x4052100; call CALLOUT", 0xf3, 0x6f); // REP OUTSD
