@@ -198,16 +198,18 @@ static void test_direct_mark(void **state) {
 static void test_soft(void **state) {
     (void)state;
     BODY(SOFT, "\x89\x43\x04\xeb\xfe",
-         "lea r8d, [rbx + 4]\nshrx r9d, r8d, r15d\nmovzx r9d, r9b\nmov r10d, dword ptr [r15 + r9*4 + 0x6b4]\n"
-         "lea r10d, [r10 + r8 + 3]\nshrx r10d, r10d, r15d\nxchg rcx, r10\njrcxz 0x10010033\nxchg rcx, r10\n"
-         "jmp 0x10010047\nxchg rcx, r10\nmov r9, qword ptr [r15 + r9*8 + 0xab4]\nmov dword ptr [r9 + r8], eax\n"
-         "jmp 0x1001006b\n"
-         "mov r10d, 0x3404100\ncall 0x10000500\njmp 0x1001003e\n"
-         "mov dword ptr [r9 + r8], eax\nmov r10d, 0x103\ncall 0x10000600\njmp 0x10010042\n");
+         "lea r8d, [rbx + 4]\nshrx r9d, r8d, r15d\nmovzx r9d, r9b\nmov r10d, ecx\n"
+         "mov ecx, dword ptr [r15 + r9*4 + 0x6b4]\nlea ecx, [rcx + r8 + 3]\nshrx ecx, ecx, r15d\n"
+         "jrcxz 0x10010030\njmp 0x10010044\nmov ecx, r10d\nmov r9, qword ptr [r15 + r9*8 + 0xab4]\n"
+         "mov dword ptr [r9 + r8], eax\njmp 0x1001006b\n"
+         "mov ecx, r10d\nmov r10d, 0x3404100\ncall 0x10000500\njmp 0x1001003b\n"
+         "mov dword ptr [r9 + r8], eax\nmov r10d, 0x103\ncall 0x10000600\njmp 0x1001003f\n");
     BODY(SOFT, "\x8b\x03\xeb\xfe",
-         "lea r8d, [rbx]\nshrx r9d, r8d, r15d\nmovzx r9d, r9b\nmov r10d, dword ptr [r15 + r9*4 + 0x2b4]\n");
+         "lea r8d, [rbx]\nshrx r9d, r8d, r15d\nmovzx r9d, r9b\nmov r10d, ecx\n"
+         "mov ecx, dword ptr [r15 + r9*4 + 0x2b4]\n");
     BODY(SOFT | 3 << MODE_CPL_SHIFT, "\x8b\x03\xeb\xfe",
-         "lea r8d, [rbx]\nshrx r9d, r8d, r15d\nmovzx r9d, r9b\nmov r10d, dword ptr [r15 + r9*4 + 0x12b4]\n");
+         "lea r8d, [rbx]\nshrx r9d, r8d, r15d\nmovzx r9d, r9b\nmov r10d, ecx\n"
+         "mov ecx, dword ptr [r15 + r9*4 + 0x12b4]\n");
 }
 
 static void test_soft_map(void **state) {
