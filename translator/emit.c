@@ -30,72 +30,100 @@ void emit_u16(struct emitter *e, unsigned value) {
 void emit_u32(struct emitter *e, uint32_t value) { emit_bytes(e, (const uint8_t *)&value, sizeof value); }
 void emit_u64(struct emitter *e, uint64_t value) { emit_bytes(e, (const uint8_t *)&value, sizeof value); }
 
+// One instruction under construction: 15 bytes at most, put into the buffer in one piece.
+struct draft {
+    uint8_t bytes[16];
+    unsigned size;
+};
+
+static inline void put(struct draft *d, unsigned byte) { d->bytes[d->size++] = (uint8_t)byte; }
+
+static inline void put_u32(struct draft *d, uint32_t value) {
+    memcpy(d->bytes + d->size, &value, sizeof value);
+    d->size += 4;
+}
+
+static void emit_draft(struct emitter *e, const struct draft *d) {
+    if ((size_t)(e->end - e->cur) >= sizeof d->bytes) {
+        memcpy(e->cur, d->bytes, sizeof d->bytes);
+        e->cur += d->size;
+    } else {
+        emit_bytes(e, d->bytes, d->size);
+    }
+}
+
 // Without a base: SIB with base 101, a disp32, and never the RIP-relative short form.
-static void emit_modrm_mem(struct emitter *e, unsigned reg, const struct host_mem *m) {
+static void put_modrm_mem(struct draft *d, unsigned reg, const struct host_mem *m) {
     reg = (reg & 7u) << 3;
     unsigned index = m->index == HOST_NONE ? 4u : m->index & 7u;
     if (m->base == HOST_NONE) {
-        emit_byte(e, reg | 4u);
-        emit_byte(e, (unsigned)m->scale << 6 | index << 3 | 5u);
-        emit_u32(e, (uint32_t)m->disp);
+        put(d, reg | 4u);
+        put(d, (unsigned)m->scale << 6 | index << 3 | 5u);
+        put_u32(d, (uint32_t)m->disp);
         return;
     }
     unsigned base = m->base & 7u;
     unsigned mod = m->disp == 0 && base != 5 ? 0u : m->disp == (int8_t)m->disp ? 1u : 2u;
     if (m->index != HOST_NONE || base == 4) {
-        emit_byte(e, mod << 6 | reg | 4u);
-        emit_byte(e, (unsigned)m->scale << 6 | index << 3 | base);
+        put(d, mod << 6 | reg | 4u);
+        put(d, (unsigned)m->scale << 6 | index << 3 | base);
     } else {
-        emit_byte(e, mod << 6 | reg | base);
+        put(d, mod << 6 | reg | base);
     }
     if (mod == 1)
-        emit_byte(e, (uint8_t)m->disp);
+        put(d, (uint8_t)m->disp);
     else if (mod == 2)
-        emit_u32(e, (uint32_t)m->disp);
+        put_u32(d, (uint32_t)m->disp);
 }
 
-static void emit_prefixes(struct emitter *e, const struct host_op *op) {
+static void put_prefixes(struct draft *d, const struct host_op *op) {
     if (op->lock)
-        emit_byte(e, 0xf0);
+        put(d, 0xf0);
     if (op->opsize)
-        emit_byte(e, 0x66);
+        put(d, 0x66);
     if (op->rep)
-        emit_byte(e, op->rep);
+        put(d, op->rep);
 }
 
-static void emit_opcode(struct emitter *e, const struct host_op *op, unsigned rex, bool force_rex) {
+static void put_opcode(struct draft *d, const struct host_op *op, unsigned rex, bool force_rex) {
     if (op->rexw)
         rex |= REX_W;
     if (op->reg & 8)
         rex |= REX_R;
     if (rex != 0 || force_rex || (op->byte_reg && op->reg >= 4))
-        emit_byte(e, 0x40u | rex);
+        put(d, 0x40u | rex);
     if (op->map != MAP_1B)
-        emit_byte(e, 0x0f);
+        put(d, 0x0f);
     if (op->map == MAP_0F38)
-        emit_byte(e, 0x38);
+        put(d, 0x38);
     else if (op->map == MAP_0F3A)
-        emit_byte(e, 0x3a);
-    emit_byte(e, op->opcode);
+        put(d, 0x3a);
+    put(d, op->opcode);
 }
 
 void emit_op_mem(struct emitter *e, const struct host_op *op, const struct host_mem *m) {
+    struct draft d;
+    d.size = 0;
     if (m->window)
-        emit_byte(e, 0x65);
+        put(&d, 0x65);
     if (m->window || m->addr32)
-        emit_byte(e, 0x67);
-    emit_prefixes(e, op);
+        put(&d, 0x67);
+    put_prefixes(&d, op);
     unsigned rex = 0;
     if (m->base != HOST_NONE && (m->base & 8))
         rex |= REX_B;
     if (m->index != HOST_NONE && (m->index & 8))
         rex |= REX_X;
-    emit_opcode(e, op, rex, false);
-    emit_modrm_mem(e, op->reg, m);
+    put_opcode(&d, op, rex, false);
+    put_modrm_mem(&d, op->reg, m);
+    emit_draft(e, &d);
 }
 
 void emit_op_reg(struct emitter *e, const struct host_op *op, unsigned rm) {
-    emit_prefixes(e, op);
-    emit_opcode(e, op, rm & 8 ? REX_B : 0, op->byte_rm && rm >= 4);
-    emit_byte(e, 0xc0u | (op->reg & 7u) << 3 | (rm & 7u));
+    struct draft d;
+    d.size = 0;
+    put_prefixes(&d, op);
+    put_opcode(&d, op, rm & 8 ? REX_B : 0, op->byte_rm && rm >= 4);
+    put(&d, 0xc0u | (op->reg & 7u) << 3 | (rm & 7u));
+    emit_draft(e, &d);
 }
