@@ -12,8 +12,8 @@ struct vcpu {
     struct cpu_state state;
     atomic_bool stop_requested, reset_requested, intr;
     bool a20;
-    unsigned resets; // calls of vcpu_reset
-    unsigned runs;   // calls of vcpu_run, the current one included
+    unsigned resets;        // calls of vcpu_reset
+    unsigned runs;          // calls of vcpu_run, the current one included
     uint64_t bytes_changed; // vcpu_memory_changed
     sem_t wake;
     const char *error_text;

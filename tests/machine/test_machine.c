@@ -138,7 +138,8 @@ static void test_triple_fault(void **state) {
     struct fixture *f = *state;
     start(f, guest_triple_fault);
     assert_int_equal(ringshade_run(f->machine), RINGSHADE_STOP_TRIPLE_FAULT);
-    assert_string_equal(ringshade_stop_text(f->machine), "triple fault at 0010:c0100000: a page fault while delivering #DF");
+    assert_string_equal(ringshade_stop_text(f->machine),
+                        "triple fault at 0010:c0100000: a page fault while delivering #DF");
     struct ringshade_registers registers;
     ringshade_get_registers(f->machine, &registers);
     assert_int_equal(registers.eip, 0xc0100000);
