@@ -23,6 +23,7 @@ static struct vcpu_abi abi;
 static struct translate_output out;
 static uint8_t soft_memory[RUNNER_DATA_SIZE] __attribute__((aligned(4096)));
 static uint32_t bounced_at, bounced_word;
+static uint32_t segment_base; // of every segment
 static uint32_t data_linear; // of the first byte of guest memory: RUNNER_DATA + the segments' base
 static bool answer_in_place;
 static int caught;
@@ -31,8 +32,12 @@ static uint64_t root_dummy[1];
 static uint8_t *arena(uint32_t at) { return (uint8_t *)(uintptr_t)(ARENA + at); }
 static uint32_t stub_at(const uint8_t *label) { return ARENA + (uint32_t)(label - stubs_begin); }
 
+static bool is_direct(enum runner_form form) {
+    return form == RUNNER_DIRECT || form == RUNNER_BASED || form == RUNNER_LOW;
+}
+
 uint8_t *runner_data(enum runner_form form) {
-    if (form == RUNNER_DIRECT || form == RUNNER_BASED)
+    if (is_direct(form))
         return (uint8_t *)(uintptr_t)(WINDOW + RUNNER_DATA + (form == RUNNER_BASED ? SEG_BASE : 0));
     return soft_memory;
 }
@@ -65,17 +70,18 @@ static void copy(uint8_t *to, const uint8_t *from, unsigned size) {
 
 static uint64_t on_soft_miss(struct vcpu_abi *v) {
     uint32_t word = v->r10, size = OPERAND_SIZE(word);
-    uint8_t *at = ram(v->r8);
-    ram(v->r8 + size - 1);
+    uint32_t linear = OPERAND_CHECKED(word) ? v->r8 + segment_base : v->r8;
+    uint8_t *at = ram(linear);
+    ram(linear + size - 1);
     if (answer_in_place) {
         v->gate_r9 = (uint64_t)(uintptr_t)at - v->r8;
         return 0;
     }
-    uint8_t *buffer = v->bounce + v->r8 % 64;
+    uint8_t *buffer = v->bounce + linear % 64;
     if (OPERAND_INTENT(word) != INTENT_WRITE)
         copy(buffer, at, size);
     v->gate_r9 = (uint64_t)(uintptr_t)buffer - v->r8;
-    bounced_at = v->r8;
+    bounced_at = linear;
     bounced_word = word;
     if (OPERAND_INTENT(word) != INTENT_READ)
         *(uint64_t *)(uintptr_t)(v->host_rsp - 8) += 5;
@@ -110,13 +116,13 @@ int runner_open(void) {
 static uint32_t form_mode(enum runner_form form) {
     uint32_t mode = MODE_CODE32 | MODE_STACK32 | MODE_ONE | MODE_IOPL_OK;
     enum mode_seg kind = MODE_SEG_FLAT;
-    if (form != RUNNER_DIRECT && form != RUNNER_BASED)
+    if (!is_direct(form))
         mode |= MODE_SOFT;
     if (form == RUNNER_CALLED)
         mode |= MODE_ALIGN;
-    if (form == RUNNER_CHECKED)
+    if (form == RUNNER_CHECKED || form == RUNNER_LOW_CHECKED)
         kind = MODE_SEG_CHECKED;
-    if (form == RUNNER_BASED || form == RUNNER_BASED_HIT)
+    if (form == RUNNER_BASED || form == RUNNER_BASED_HIT || form == RUNNER_LOW || form == RUNNER_LOW_HIT)
         kind = MODE_SEG_BASED;
     for (unsigned seg = 0; seg < 6; seg++)
         mode |= (uint32_t)kind << (MODE_SEG_SHIFT + 2 * seg);
@@ -169,28 +175,39 @@ static void run(struct guest_state *s) {
     s->trap = caught;
 }
 
-void runner_run_host(struct guest_state *s, const uint8_t *code, unsigned size) {
+void runner_run_host(struct guest_state *s, const uint8_t *code, unsigned size, uint32_t r8) {
     uint8_t *p = arena(CODE_AT);
     int32_t rel = (int32_t)(stub_at(stub_exit) - (ARENA + CODE_AT + size + 5));
     memcpy(p, code, size);
+    abi.r8 = r8;
     p[size] = 0xe9;
     memcpy(p + size + 1, &rel, 4);
     run(s);
 }
 
-struct runner_result runner_run(enum runner_form form, uint32_t extra, struct guest_state *s, const uint8_t *bytes,
-                                unsigned size, uint32_t page, uint32_t offset) {
-    struct runner_result r = {0};
-    uint32_t base = form == RUNNER_BASED || form == RUNNER_BASED_HIT ? SEG_BASE : 0;
-    if (!translate(form_mode(form) | extra, bytes, size, offset, &r))
-        return r;
-    data_linear = RUNNER_DATA + base;
-    fill_tlb(form == RUNNER_HIT || form == RUNNER_BASED_HIT);
-    answer_in_place = form == RUNNER_IN_PLACE || form == RUNNER_CHECKED;
+static void set_segments(enum runner_form form) {
+    segment_base = 0;
+    data_linear = RUNNER_DATA;
+    if (form == RUNNER_BASED || form == RUNNER_BASED_HIT) {
+        segment_base = SEG_BASE;
+        data_linear = RUNNER_DATA + SEG_BASE;
+    } else if (form >= RUNNER_LOW_FIRST) {
+        segment_base = RUNNER_DATA;
+    }
     for (unsigned seg = 0; seg < 6; seg++) {
-        abi.seg_base[seg] = base;
+        abi.seg_base[seg] = segment_base;
         abi.seg_base_p[seg] = (uint64_t)(uintptr_t)&abi.seg_base[seg];
     }
+}
+
+struct runner_result runner_run(enum runner_form form, uint32_t flip, struct guest_state *s, const uint8_t *bytes,
+                                unsigned size, uint32_t page, uint32_t offset) {
+    struct runner_result r = {0};
+    if (!translate(form_mode(form) ^ flip, bytes, size, offset, &r))
+        return r;
+    set_segments(form);
+    fill_tlb(form == RUNNER_HIT || form == RUNNER_BASED_HIT || form == RUNNER_LOW_HIT);
+    answer_in_place = form == RUNNER_IN_PLACE || form == RUNNER_CHECKED;
     abi.r8 = page + offset;
     run(s);
     r.callout = caught < 0 && abi.exit_reason == EXIT_CALLOUT;

@@ -30,6 +30,10 @@ enum runner_form {
     RUNNER_CHECKED,  // segments with limits, in place
     RUNNER_BASED,    // direct, segments with a base
     RUNNER_BASED_HIT,
+    RUNNER_LOW_FIRST, // the guest sees its memory at offset 0, for 16-bit addresses: segments based at RUNNER_DATA
+    RUNNER_LOW = RUNNER_LOW_FIRST,
+    RUNNER_LOW_HIT,
+    RUNNER_LOW_CHECKED,
     RUNNER_FORMS
 };
 
@@ -43,13 +47,13 @@ struct runner_result {
 
 int runner_open(void);
 uint8_t *runner_data(enum runner_form form); // the form's own copy of guest memory
-// Runs the instruction in bytes (up to 15, standing at page offset `offset` of the page at linear `page`) with the mode
-// bits of `extra` on top of the form's own. A block of one instruction.
-struct runner_result runner_run(enum runner_form form, uint32_t extra, struct guest_state *s, const uint8_t *bytes,
+// Runs the instruction in bytes (up to 15, standing at page offset `offset` of the page at linear `page`) the form's mode
+// with the bits of `flip` inverted. A block of one instruction.
+struct runner_result runner_run(enum runner_form form, uint32_t flip, struct guest_state *s, const uint8_t *bytes,
                                 unsigned size, uint32_t page, uint32_t offset);
 // Runs 64-bit host code as it stands, guest registers in their host registers (ESP in r12d), guest memory at its linear
-// address in this process: the reference.
-void runner_run_host(struct guest_state *s, const uint8_t *code, unsigned size);
+// address in this process, r8d as given: the reference.
+void runner_run_host(struct guest_state *s, const uint8_t *code, unsigned size, uint32_t r8);
 // Called by the test's signal handler: true if the trap was the instruction's, and the context has been changed.
 bool runner_signal(int trap, void *context);
 // Disassembly of the block last translated, for failure reports.

@@ -17,7 +17,8 @@
 #define REPORTS_MAX 20
 
 static const char *const form_names[RUNNER_FORMS] = {"direct",  "soft hit", "soft in place", "bounced",
-                                                     "called",  "checked",  "based",         "based soft"};
+                                                     "called",  "checked",  "based",         "based soft",
+                                                     "low",     "low soft", "low checked"};
 static uint64_t random_state = 1;
 static unsigned runs, failures, insns, referenced;
 static uint8_t initial[RUNNER_DATA_SIZE];
@@ -90,8 +91,6 @@ static bool aim(struct guest_insn *insn, struct guest_state *s, uint8_t *bytes) 
         target &= ~63u;
     if (random32() % 16 == 0)
         target = (target & ~4095u) - random32() % 16; // across a page boundary, or next to it
-    if (ref.address_size == 2)
-        return false;
     if (ref.base != GUEST_NONE && ref.base == ref.index)
         return false;
     uint32_t index = ref.index == GUEST_NONE ? 0 : s->gpr[ref.index] << ref.scale;
@@ -106,6 +105,19 @@ static bool aim(struct guest_insn *insn, struct guest_state *s, uint8_t *bytes) 
     return true;
 }
 
+// The effective address of a 16-bit ModRM operand.
+static uint32_t address16(const struct mem_ref *ref, const struct guest_state *s) {
+    uint32_t base = ref->base == GUEST_NONE ? 0 : s->gpr[ref->base];
+    uint32_t index = ref->index == GUEST_NONE ? 0 : s->gpr[ref->index];
+    return (base + index + (uint32_t)ref->disp) & 0xffff;
+}
+
+static bool aim_low(struct guest_insn *insn, struct guest_state *s) {
+    struct mem_ref ref = ref_modrm(insn);
+    uint32_t at = address16(&ref, s);
+    return at >= 0x4000 && at < 0xc000;
+}
+
 static bool prepare(struct guest_insn *insn, const struct table_row *row, struct guest_state *s, uint8_t *bytes) {
     memset(s, 0, sizeof *s);
     for (unsigned r = 0; r < 8; r++)
@@ -115,8 +127,6 @@ static bool prepare(struct guest_insn *insn, const struct table_row *row, struct
     bool string = row->kind == KIND_STRING;
     bool mask_move = insn->map == MAP_0F && insn->opcode == 0xf7;
     bool xlat = insn->map == MAP_1B && insn->opcode == 0xd7;
-    if ((string || mask_move || xlat) && insn->address_size == 2)
-        return false; // there is no memory in the low 64 KiB
     if (row->kind == KIND_STACK)
         s->gpr[GUEST_ESP] = data_address();
     if (row->kind == KIND_STACK && insn->opcode == 0xc9)
@@ -136,6 +146,8 @@ static bool prepare(struct guest_insn *insn, const struct table_row *row, struct
         s->gpr[insn->reg] = random32() % 0x8000 - 0x4000;
     if (row->kind == KIND_STACK && ref_modrm(insn).base == GUEST_ESP)
         return false; // the one register would have to serve two addresses
+    if (insn->address_size == 2)
+        return aim_low(insn, s) && !bit_offset;
     return aim(insn, s, bytes) && (!bit_offset || ref_modrm(insn).base != insn->reg);
 }
 
@@ -223,7 +235,9 @@ static unsigned reference_encode(const struct guest_insn *insn, const struct tab
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     ZydisEncoderRequest request;
     ZyanUSize size = 16;
-    if (row->kind == KIND_STRING && insn->address_size == 4) {
+    if (insn->address_size == 2 && (row->kind == KIND_STRING || !insn_is_mem(insn) || insn->mnemonic == ZYDIS_MNEMONIC_LEA))
+        return 0;
+    if (row->kind == KIND_STRING) {
         unsigned n = 0;
         code[n++] = 0x67;
         if (insn->operand_size == 2)
@@ -246,6 +260,13 @@ static unsigned reference_encode(const struct guest_insn *insn, const struct tab
     request.prefixes &= ZYDIS_ATTRIB_HAS_LOCK;
     for (unsigned i = 0; i < request.operand_count; i++) {
         ZydisEncoderOperand *o = &request.operands[i];
+        if (o->type == ZYDIS_OPERAND_TYPE_MEMORY && insn->address_size == 2) { // the address is worked out here
+            o->mem.base = ZYDIS_REGISTER_R8D;
+            o->mem.index = ZYDIS_REGISTER_NONE;
+            o->mem.scale = 0;
+            o->mem.displacement = 0;
+            continue;
+        }
         o->reg.value = without_esp(o->reg.value);
         o->mem.base = without_esp(o->mem.base);
         o->mem.index = without_esp(o->mem.index);
@@ -272,14 +293,22 @@ static void try_insn(const uint8_t *given, unsigned given_size) {
     if (have_want) {
         want = before;
         memcpy(host_memory, initial, RUNNER_DATA_SIZE);
-        runner_run_host(&want, code, size);
+        struct mem_ref ref = ref_modrm(&insn);
+        runner_run_host(&want, code, size, RUNNER_DATA + address16(&ref, &before));
         memcpy(want_memory, host_memory, RUNNER_DATA_SIZE);
     }
-    for (unsigned form = 0; form < RUNNER_FORMS; form++) {
+    bool low = insn.address_size == 2;
+    uint32_t flip = 0;
+    if (row->kind == KIND_STACK && (low || (!insn_is_mem(&insn) && random32() % 4 == 0))) {
+        low = true;
+        flip = MODE_STACK32;
+    }
+    unsigned first = low ? RUNNER_LOW_FIRST : 0, last = low ? RUNNER_FORMS : RUNNER_LOW_FIRST;
+    for (unsigned form = first; form < last; form++) {
         struct guest_state got = before;
         uint8_t *memory = runner_data((enum runner_form)form);
         memcpy(memory, initial, RUNNER_DATA_SIZE);
-        struct runner_result r = runner_run((enum runner_form)form, 0, &got, bytes, insn.length, 0x8000000u, 0x100);
+        struct runner_result r = runner_run((enum runner_form)form, flip, &got, bytes, insn.length, 0x8000000u, 0x100);
         if (!r.translated) {
             failures++;
             fprintf(stderr, "not translated: %s (%s)\n", row->name, r.text);
