@@ -18,6 +18,10 @@ void emit_rdtsc(struct emitter *e) {
     emit_byte(e, 0x31);
 }
 
+void emit_fence(struct emitter *e, unsigned extension) {
+    emit_op_reg(e, &(struct host_op){.map = MAP_0F, .opcode = 0xae, .reg = (uint8_t)extension}, 0);
+}
+
 // VEX.LZ.66.0F38.W1 F7 /r
 void emit_shlx_r64(struct emitter *e, enum host_reg dst, enum host_reg src, enum host_reg count) {
     emit_byte(e, 0xc4);

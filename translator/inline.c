@@ -210,7 +210,10 @@ static void emit_mov_from_seg(struct tctx *t) {
 void inline_emit(struct tctx *t) {
     const struct guest_insn *insn = t->insn;
     if (insn->map == MAP_0F) {
-        emit_rdtsc_offset(t);
+        if (insn->opcode == 0xae)
+            emit_fence(&t->e, insn->reg);
+        else
+            emit_rdtsc_offset(t);
         return;
     }
     switch (insn->opcode) {
