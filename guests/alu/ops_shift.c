@@ -38,7 +38,7 @@ SHIFT(sar, K_SHIFT)
 OP(sal_alias_eax_cl, K_SHIFT, 32, F_ALL, ".byte 0xd3, 0xf0")
 OP(sal_alias_al_3, K_UNARY, 8, F_LOGIC & ~F_OF, ".byte 0xc0, 0xf0, 3")
 OP(shift_by_own_count, K_SHIFT, 32, F_ALL, "shll %cl, %ecx")
-OP(rotate_carry_chain, K_BINARY, 32, F_ALL, "shll $1, %eax\n rcll $1, %ebx\n rcll $1, %edx")
+OP(rotate_carry_chain, K_BINARY, 32, F_LOGIC, "shll $1, %eax\n rcll $1, %ebx\n rcll $1, %edx")
 
 #define DOUBLE(o)                                                                                                      \
     OP(o##_eax_ebx_cl, K_DOUBLE, 32, F_ALL, #o "l %cl, %ebx, %eax")                                                    \
