@@ -129,6 +129,10 @@ static void test_removed(void **state) {
     assert_golden(M,
                   "mov r8d, 0x4030201; mov r9d, 0x605; mov r10d, 0x4077100; call CALLOUT",
                   0xea, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06);
+    // JMP FAR 0008:FFFE, 16-bit operand
+    assert_golden(M,
+                  "mov r8d, 0xfffe; mov r9d, 8; mov r10d, 0x2076100; call CALLOUT",
+                  0x66, 0xea, 0xfe, 0xff, 0x08, 0x00);
     assert_golden(M, "add al, 1", 0x82, 0xc0, 0x01); // ADD AL, 1 by 82h
     assert_golden(M, "lahf", 0x9f); // LAHF
 }
