@@ -3,17 +3,23 @@
 #include "cpu/engine.h"
 #include "devices/bus.h"
 
+// Its translations go, and with them the flag: writes may go straight to it again.
+unsigned engine_forget_frame(struct vcpu *v, uint32_t frame) {
+    unsigned killed = cache_kill_frame(v->engine->cache, frame);
+    cache_soft_forget(v->engine->cache, frame);
+    __atomic_fetch_and(&v->config.ram->frame_flags[frame], (uint8_t)~RAM_FRAME_CODE, __ATOMIC_SEQ_CST);
+    mmu_unprotect_frame(v->mmu, frame);
+    return killed;
+}
+
 // ---- What the mmu calls --------------------------------------------------------------------------------------------------
 
 void engine_code_written(void *opaque, uint32_t frame) {
     struct vcpu *v = opaque;
     struct engine *e = v->engine;
-    v->stats->blocks_killed_write += cache_kill_frame(e->cache, frame);
-    if (cache_soft_map(e->cache, frame)) {
+    if (cache_soft_map(e->cache, frame))
         engine_park_fpu(v); // free()
-        cache_soft_forget(e->cache, frame);
-    }
-    mmu_unprotect_frame(v->mmu, frame);
+    v->stats->blocks_killed_write += engine_forget_frame(v, frame);
     e->code_killed = true;
     if (log_on(v->log, LOG_BLOCKS)) {
         engine_park_fpu(v);

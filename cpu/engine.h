@@ -79,6 +79,8 @@ uint64_t engine_writeback(struct vcpu_abi *abi);
 uint64_t engine_gate_slow(struct vcpu_abi *abi);
 uint64_t engine_exit(struct vcpu_abi *abi);
 
+// engine.c
+unsigned engine_forget_frame(struct vcpu *v, uint32_t frame); // kills the frame's blocks, clears its flag
 // engine.c: what the mmu calls (struct mmu_config)
 void engine_code_written(void *opaque, uint32_t frame);
 uint64_t engine_device_read(void *opaque, uint64_t gpa, unsigned size);

@@ -82,9 +82,7 @@ void engine_serve_dma(struct vcpu *v) {
         return;
     pthread_mutex_lock(&e->dma_lock);
     for (unsigned i = 0; i < e->dma_count; i++) {
-        v->stats->blocks_killed_dma += cache_kill_frame(e->cache, e->dma_frames[i]);
-        cache_soft_forget(e->cache, e->dma_frames[i]);
-        mmu_unprotect_frame(v->mmu, e->dma_frames[i]);
+        v->stats->blocks_killed_dma += engine_forget_frame(v, e->dma_frames[i]);
     }
     __atomic_store_n(&e->dma_count, 0, __ATOMIC_SEQ_CST);
     pthread_cond_broadcast(&e->dma_done);

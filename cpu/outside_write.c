@@ -4,15 +4,12 @@
 
 void vcpu_memory_changed(struct vcpu *v, uint64_t gpa, uint64_t size) {
     const struct ram *ram = v->config.ram;
-    struct cache *cache = v->engine->cache;
     if (!size || gpa >= ram->size)
         return;
     uint64_t last = size > ram->size - gpa ? ram->size - 1 : gpa + size - 1;
     for (uint64_t frame = gpa / RAM_PAGE_SIZE; frame <= last / RAM_PAGE_SIZE; frame++) {
         if (!(__atomic_load_n(&ram->frame_flags[frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
             continue;
-        cache_kill_frame(cache, (uint32_t)frame);
-        cache_soft_forget(cache, (uint32_t)frame);
-        mmu_unprotect_frame(v->mmu, (uint32_t)frame);
+        engine_forget_frame(v, (uint32_t)frame);
     }
 }
