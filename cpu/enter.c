@@ -36,6 +36,10 @@ enum callout_result callout_ENTER(struct vcpu *v, uint32_t r8, uint32_t r9, uint
     uint32_t ebp = v->abi.gpr[CPU_EBP];
     uint32_t frame = (v->abi.gpr[CPU_ESP] & ~mask) | ((v->abi.gpr[CPU_ESP] - size) & mask);
     items[count++] = ebp;
+    // In the order of the accesses: the first push, the outer frames, the other pushes, the bottom of the new frame, which
+    // must be writable though nothing is written there.
+    if (cpu_probe_write(v, CPU_SEG_SS, frame & mask, size) < 0)
+        return callout_failed(v);
     for (unsigned i = 1; i < level; i++) {
         uint32_t value = 0;
         if (cpu_read(v, CPU_SEG_SS, (ebp - i * size) & mask, &value, size) < 0)
@@ -46,9 +50,8 @@ enum callout_result callout_ENTER(struct vcpu *v, uint32_t r8, uint32_t r9, uint
         items[count++] = frame;
     struct cpu_stack stack;
     cpu_stack_current(v, &stack);
-    // The bottom of the new frame must be writable too, though nothing is written there.
     uint32_t bottom = (v->abi.gpr[CPU_ESP] - count * size - bytes) & mask;
-    if (cpu_probe_write(v, CPU_SEG_SS, bottom, size) < 0 || cpu_stack_push(v, &stack, items, count, size) < 0)
+    if (cpu_stack_push(v, &stack, items, count, size) < 0 || cpu_probe_write(v, CPU_SEG_SS, bottom, size) < 0)
         return callout_failed(v);
     v->abi.gpr[CPU_ESP] = (stack.esp & ~mask) | bottom;
     cpu_set_reg(v, CPU_EBP, size, frame);
