@@ -39,6 +39,8 @@ static bool is_direct(const struct tctx *t, enum string_op op) {
     const struct guest_insn *insn = t->insn;
     if (op == STRING_INS || op == STRING_OUTS || insn->address_size != 4 || tctx_is_soft(t) || (t->mode & MODE_ALIGN))
         return false;
+    if (insn->rep && (t->mode & MODE_ONE)) // a single step ends each iteration
+        return false;
     return (!reads_esi(op) || is_flat(t, insn->seg)) && (!uses_edi(op) || is_flat(t, SEG_ES));
 }
 

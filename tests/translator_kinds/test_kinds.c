@@ -81,17 +81,26 @@ static void test_leave(void **state) {
 // Direct strings run on window addresses; everything else is the callout.
 static void test_strings(void **state) {
     (void)state;
-    // REP MOVSD
-    assert_golden(M,
+    // REP MOVSD; HLT
+    assert_golden(M & ~(uint32_t)MODE_ONE,
                   "lea rsi, [rsi + r14]; lea rdi, [rdi + r14]; rep movsd dword ptr [rdi], dword ptr [rsi]; "
-                  "mov esi, esi; mov edi, edi",
+                  "mov esi, esi; mov edi, edi; mov r10d, 0x4021102; call CALLOUT",
+                  0xf3, 0xa5);
+    // REP MOVSD, one instruction: each iteration may be a single step
+    assert_golden(M,
+                  "mov r9d, 0x3140; mov r10d, 0x4052100; call CALLOUT",
                   0xf3, 0xa5);
     assert_golden(M, "lea rdi, [rdi + r14]; scasb al, byte ptr [rdi]; mov edi, edi", 0xae); // SCASB
     assert_golden(M, "lea rsi, [rsi + r14]; lodsw ax, word ptr [rsi]; mov esi, esi", 0x66, 0xad); // LODSW
-    assert_golden(M, "lea rdi, [rdi + r14]; repne scasb al, byte ptr [rdi]; mov edi, edi", 0xf2, 0xae); // REPNE SCASB
-    // REPNE STOSB repeats
-    assert_golden(M,
-                  "lea rdi, [rdi + r14]; repne stosb byte ptr [rdi], al; mov edi, edi",
+    // REPNE SCASW; HLT
+    assert_golden(M & ~(uint32_t)MODE_ONE,
+                  "lea rdi, [rdi + r14]; repne scasw ax, word ptr [rdi]; mov edi, edi; mov r10d, 0x4021103; "
+                  "call CALLOUT",
+                  0xf2, 0x66, 0xaf);
+    // REPNE STOSB repeats; HLT
+    assert_golden(M & ~(uint32_t)MODE_ONE,
+                  "lea rdi, [rdi + r14]; repne stosb byte ptr [rdi], al; mov edi, edi; mov r10d, 0x4021102; "
+                  "call CALLOUT",
                   0xf2, 0xaa);
     assert_golden(M | MODE_SOFT, "mov r9d, 0x3110; mov r10d, 0x1052100; call CALLOUT", 0xf3, 0xa4); // REP MOVSB, soft
     // MOVSB, 16-bit addresses

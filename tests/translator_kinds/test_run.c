@@ -304,7 +304,7 @@ static void test_rep_movs_both_ways(void **state) {
     REG(ESI) = VM_GOOD;
     REG(EDI) = VM_GOOD + 0x400;
     REG(ECX) = 16;
-    RUN(ONE, 0xf3, 0xa5);
+    RUN(VM_MODE, 0xf3, 0xa5);
     assert_memory_equal(from, to, 64);
     assert_int_equal(REG(ECX), 0);
     assert_int_equal(REG(ESI), VM_GOOD + 64);
@@ -313,7 +313,7 @@ static void test_rep_movs_both_ways(void **state) {
     REG(ECX) = 3;
     REG(ESI) = VM_GOOD + 2;
     REG(EDI) = VM_GOOD + 0x802;
-    RUN(ONE, 0xf3, 0xa4);
+    RUN(VM_MODE, 0xf3, 0xa4);
     assert_memory_equal(from, vm_memory(VM_GOOD + 0x800), 3);
     assert_int_equal(REG(ESI), VM_GOOD - 1);
     assert_int_equal(vm_abi()->flags, 0x400);
@@ -326,20 +326,20 @@ static void test_scas_and_cmps(void **state) {
     REG(EDI) = VM_GOOD;
     REG(ECX) = 100;
     REG(EAX) = 'e';
-    RUN(ONE, 0xf2, 0xae); // REPNE SCASB
+    RUN(VM_MODE, 0xf2, 0xae); // REPNE SCASB
     assert_int_equal(REG(EDI), VM_GOOD + 5);
     assert_int_equal(REG(ECX), 95);
     assert_true(vm_abi()->flags & 0x40);
     REG(ESI) = VM_GOOD;
     REG(EDI) = VM_GOOD + 0x100;
     REG(ECX) = 8;
-    RUN(ONE, 0xf3, 0xa6); // REPE CMPSB
+    RUN(VM_MODE, 0xf3, 0xa6); // REPE CMPSB
     assert_int_equal(REG(ECX), 2);
     assert_int_equal(REG(ESI), VM_GOOD + 6);
     assert_false(vm_abi()->flags & 0x40);
     vm_abi()->flags = VM_FLAGS & ~0x400u;
     REG(ECX) = 0;
-    RUN(ONE, 0xf3, 0xa6); // nothing happens, to the flags either
+    RUN(VM_MODE, 0xf3, 0xa6); // nothing happens, to the flags either
     assert_int_equal(vm_abi()->flags, VM_FLAGS & ~0x400u);
 }
 
@@ -349,7 +349,7 @@ static void test_rep_fault_is_restartable(void **state) {
     REG(EDI) = VM_GOOD_END - 8;
     REG(ECX) = 5;
     REG(EAX) = 0x55667788;
-    struct vm_run r = RUN(ONE, 0xf3, 0xab);
+    struct vm_run r = RUN(VM_MODE, 0xf3, 0xab);
     assert_int_equal(r.end, VM_FAULT);
     assert_int_equal(r.fault, VM_GOOD_END);
     assert_true(r.string);
