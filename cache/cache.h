@@ -64,8 +64,8 @@ struct block {
     struct block *next_retained, **anchor_retained; // dead blocks, by content
     struct block_link *incoming;
     struct block_mark *marks;
-    uint8_t *guest_bytes;   // guest_size bytes, as translated
-    struct block_link links[TRANSLATE_MAX_EXITS];
+    uint8_t *guest_bytes;      // guest_size bytes, as translated
+    struct block_link links[]; // exit_count of them
 };
 
 // ---- Code map ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define SLICE_STEP    8u // slices that are populated together
 #define RECORD_GLOBAL 0x80000000u
 #define RECORD_PAGE   0x000fffffu
 
@@ -124,6 +125,10 @@ struct slice *cache_slice(struct cache *cache, uint32_t frame, uint32_t mode) {
     if (!slice || (!cache->slice_free_count && cache->slice_fresh == SLICE_MAX))
         abort(); // 512 MiB of live code pages: bounded by the arena long before
     uint32_t index = cache->slice_free_count ? cache->slice_free[--cache->slice_free_count] : cache->slice_fresh++;
+    if (index >= cache->slice_present) {
+        populate(cache->slice_pool + (size_t)cache->slice_present * SLICE_BYTES, SLICE_STEP * SLICE_BYTES);
+        cache->slice_present += SLICE_STEP;
+    }
     slice->entries = (uint32_t *)(void *)(cache->slice_pool + (size_t)index * SLICE_BYTES);
     slice->frame = frame;
     slice->mode = mode;

@@ -16,11 +16,23 @@
 #define SLICE_MAX         32768u // reserve of address space for slices
 #define BLOCK_ALIGN       16u
 
-// A stretch of the arena that is filled and evicted as a whole. Its blocks are listed in ascending host order.
+#define POPULATE_STEP     (256u << 10) // bytes that are made present by one call, before they are touched
+
+// Address space that is used from its start on, a piece at a time, and given back as a whole. Its pages are populated in
+// steps: on many hosts a page fault costs as much as populating a hundred pages.
+struct region {
+    uint8_t *base;
+    size_t size, used, present;
+};
+
+// A stretch of the arena that is filled and evicted as a whole, with the records of its blocks. The blocks are listed in
+// ascending host order.
 struct chunk {
     uint32_t start, end, at;
-    struct block **blocks;
-    uint32_t block_count, block_capacity;
+    uint32_t present;       // end of what is populated
+    struct region records;  // struct block, marks, guest bytes
+    struct region list;     // struct block *[]
+    uint32_t block_count;
 };
 
 // What is known of a guest frame that has, or had, translations.
@@ -46,6 +58,7 @@ struct cache {
     // Slices
     uint8_t *slice_pool;
     uint32_t slice_fresh; // slices of the pool handed out at least once
+    uint32_t slice_present; // slices whose pages are populated
     uint32_t *slice_free; // addresses (pool index) given back
     uint32_t slice_free_count;
     uint32_t *empty_slice;
@@ -57,6 +70,12 @@ struct cache {
     uint64_t root_clock;
 };
 
+int region_create(struct region *region, size_t size);
+void region_destroy(struct region *region);
+void *region_take(struct region *region, size_t size); // 8-byte aligned, zeroed; NULL when full
+void region_reset(struct region *region);
+void populate(void *start, size_t size); // for writing
+void populate_read(void *start, size_t size);
 struct frame_code *frame_code_find(const struct cache *cache, uint32_t frame); // light
 struct frame_code *frame_code_get(struct cache *cache, uint32_t frame);
 void slices_create(struct cache *cache);

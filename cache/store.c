@@ -3,6 +3,7 @@
 // reach the block again; its bytes stay until its chunk is reused, because a saved host address may still lie in it.
 #include "cache/internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,30 +129,49 @@ unsigned cache_kill_at(struct cache *cache, uint32_t frame, uint32_t offset, uin
     return killed;
 }
 
-// ---- Chunks --------------------------------------------------------------------------------------------------------------
+// What one block's records take at most, and how much of them is reserved for each byte of host code.
+#define RECORD_MAX   (sizeof(struct block) + TRANSLATE_MAX_EXITS * sizeof(struct block_link) +                               \
+                      TRANSLATE_MAX_MARKS * sizeof(struct block_mark) + 8192)
+#define RECORD_SHARE 6
 
-static void block_free(struct block *block) {
-    retain_remove(block);
-    free(block->marks);
-    free(block->guest_bytes);
-    free(block);
+static struct block **chunk_blocks(const struct chunk *chunk) {
+    return (struct block **)(void *)chunk->list.base;
 }
 
+// ---- Chunks --------------------------------------------------------------------------------------------------------------
+
 static void chunk_evict(struct cache *cache, struct chunk *chunk) {
+    struct block **blocks = chunk_blocks(chunk);
     for (uint32_t i = 0; i < chunk->block_count; i++) {
-        cache->stats->blocks_killed_evict += chunk->blocks[i]->alive;
-        block_kill(cache, chunk->blocks[i]);
+        cache->stats->blocks_killed_evict += blocks[i]->alive;
+        block_kill(cache, blocks[i]);
+        retain_remove(blocks[i]);
     }
-    for (uint32_t i = 0; i < chunk->block_count; i++)
-        block_free(chunk->blocks[i]);
     cache->stats->cache_bytes -= chunk->at - chunk->start;
     chunk->block_count = 0;
     chunk->at = chunk->start;
+    region_reset(&chunk->records);
+    region_reset(&chunk->list);
+}
+
+// The next block's place is made present in both mappings, which the guest's first run of it would fault in page by page.
+static void chunk_populate(struct cache *cache, struct chunk *chunk) {
+    if (chunk->at + TRANSLATE_MAX_HOST <= chunk->present || chunk->present == chunk->end)
+        return;
+    uint32_t step = chunk->end - chunk->present < POPULATE_STEP ? chunk->end - chunk->present : POPULATE_STEP;
+    populate(arena_rw(&cache->arena, chunk->present), step);
+    populate_read((void *)(uintptr_t)chunk->present, step);
+    chunk->present += step;
+}
+
+static bool chunk_full(const struct chunk *chunk) {
+    return chunk->end - chunk->at < TRANSLATE_MAX_HOST || chunk->records.size - chunk->records.used < RECORD_MAX ||
+           chunk->list.size - chunk->list.used < sizeof(struct block *);
 }
 
 void cache_reserve(struct cache *cache, uint8_t **rw, uint32_t *rx, uint32_t *capacity) {
     struct chunk *chunk = &cache->chunks[cache->current];
-    if (chunk->end - chunk->at < TRANSLATE_MAX_HOST) {
+    if (chunk_full(chunk)) {
         cache->current = (cache->current + 1) % CHUNKS;
         chunk = &cache->chunks[cache->current];
         if (chunk->block_count) {
@@ -159,37 +179,25 @@ void cache_reserve(struct cache *cache, uint8_t **rw, uint32_t *rx, uint32_t *ca
             cache->stats->cache_evictions++;
         }
     }
+    chunk_populate(cache, chunk);
     *rx = chunk->at;
     *rw = arena_rw(&cache->arena, chunk->at);
     *capacity = chunk->end - chunk->at;
 }
 
-static bool chunk_append(struct chunk *chunk, struct block *block) {
-    if (chunk->block_count == chunk->block_capacity) {
-        uint32_t capacity = chunk->block_capacity ? 2 * chunk->block_capacity : 1024;
-        struct block **grown = realloc(chunk->blocks, capacity * sizeof *grown);
-        if (!grown)
-            return false;
-        chunk->blocks = grown;
-        chunk->block_capacity = capacity;
-    }
-    chunk->blocks[chunk->block_count++] = block;
-    return true;
-}
-
-static void *copy_of(const void *data, size_t size) {
-    void *copy = malloc(size ? size : 1);
-    if (copy)
-        memcpy(copy, data, size);
-    return copy;
-}
-
 struct block *cache_commit(struct cache *cache, const struct translate_output *out, uint32_t frame, uint32_t next_frame,
                            uint32_t offset, uint32_t mode, bool loose, const uint8_t *bytes) {
     struct chunk *chunk = &cache->chunks[cache->current];
-    struct block *block = calloc(1, sizeof *block);
-    if (!block)
-        return NULL;
+    unsigned exits = loose ? 0 : out->exit_count;
+    size_t marks = out->mark_count * sizeof *out->marks;
+    struct block *block = region_take(&chunk->records, sizeof *block + exits * sizeof *block->links);
+    struct block **listed = region_take(&chunk->list, sizeof(struct block *));
+    block->marks = region_take(&chunk->records, marks);
+    block->guest_bytes = region_take(&chunk->records, out->guest_size);
+    memcpy(block->marks, out->marks, marks);
+    memcpy(block->guest_bytes, bytes, out->guest_size);
+    *listed = block;
+    chunk->block_count++;
     block->host = chunk->at;
     block->host_size = out->host_size;
     block->frame = frame;
@@ -200,13 +208,7 @@ struct block *cache_commit(struct cache *cache, const struct translate_output *o
     block->link_entry = out->link_entry;
     block->loose = loose;
     block->mark_count = out->mark_count;
-    block->marks = copy_of(out->marks, out->mark_count * sizeof *out->marks);
-    block->guest_bytes = copy_of(bytes, out->guest_size);
-    if (!block->marks || !block->guest_bytes || !chunk_append(chunk, block)) {
-        block_free(block);
-        return NULL;
-    }
-    block->exit_count = loose ? 0 : out->exit_count;
+    block->exit_count = (uint16_t)exits;
     for (unsigned i = 0; i < block->exit_count; i++) {
         block->links[i].exit = out->exits[i];
         block->links[i].owner = block;
@@ -234,15 +236,16 @@ struct block *cache_block_at(const struct cache *cache, uint32_t host) {
         const struct chunk *chunk = &cache->chunks[i];
         if (host < chunk->start || host >= chunk->at || !chunk->block_count)
             continue;
+        struct block *const *blocks = chunk_blocks(chunk);
         uint32_t low = 0, high = chunk->block_count; // the last block that starts at or before host
         while (high - low > 1) {
             uint32_t middle = low + (high - low) / 2;
-            if (chunk->blocks[middle]->host <= host)
+            if (blocks[middle]->host <= host)
                 low = middle;
             else
                 high = middle;
         }
-        struct block *block = chunk->blocks[low];
+        struct block *block = blocks[low];
         return host - block->host < block->host_size ? block : NULL;
     }
     return NULL;
@@ -289,15 +292,18 @@ int cache_install_stubs(struct cache *cache, const void *code, uint32_t size, ui
     for (unsigned i = 0; i < CHUNKS; i++) {
         cache->chunks[i].start = cache->chunks[i].at = cache->code_start + i * share;
         cache->chunks[i].end = cache->chunks[i].start + share;
+        cache->chunks[i].present = cache->chunks[i].start;
+        if (region_create(&cache->chunks[i].records, (size_t)share * RECORD_SHARE) < 0 ||
+            region_create(&cache->chunks[i].list, share / 4) < 0)
+            return error_set(err, "address space for the records of blocks: %s", strerror(errno));
     }
     return codemap_create(cache, err);
 }
 
 void cache_destroy(struct cache *cache) {
     for (unsigned i = 0; i < CHUNKS; i++) {
-        for (uint32_t j = 0; j < cache->chunks[i].block_count; j++)
-            block_free(cache->chunks[i].blocks[j]);
-        free(cache->chunks[i].blocks);
+        region_destroy(&cache->chunks[i].records);
+        region_destroy(&cache->chunks[i].list);
     }
     for (unsigned bucket = 0; bucket < FRAME_BUCKETS; bucket++)
         for (struct frame_code *code = cache->frames[bucket], *next; code; code = next) {

@@ -15,26 +15,30 @@ uint64_t engine_now_ns(void) {
 
 struct fetch {
     uint32_t frame;
-    bool in_ram, global;
+    const uint8_t *host; // NULL outside RAM
+    bool global;
 };
 
-// Walks for an instruction fetch and takes a snapshot of the frame, which counts as holding code from here on.
-static int fetch_page(struct vcpu *v, uint32_t linear, uint8_t bytes[4096], struct fetch *fetch) {
+// Walks for an instruction fetch. The frame counts as holding code from here on.
+static int fetch_page(struct vcpu *v, uint32_t linear, struct fetch *fetch) {
     struct mmu_page page;
     struct mmu_fault fault;
     if (mmu_walk(v->mmu, linear, MMU_EXEC, cpu_user(v), &page, &fault) < 0)
         return cpu_raise_page(v, &fault);
     fetch->frame = (uint32_t)(page.gpa >> 12);
     fetch->global = page.global;
-    fetch->in_ram = page.host != NULL;
-    if (fetch->in_ram) {
-        if (!(__atomic_load_n(&v->config.ram->frame_flags[fetch->frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
-            mmu_protect_frame(v->mmu, fetch->frame);
-        memcpy(bytes, page.host, 4096);
-    } else {
-        mmu_read_phys(v->mmu, page.gpa, bytes, 4096);
-    }
+    fetch->host = page.host;
+    if (page.host && !(__atomic_load_n(&v->config.ram->frame_flags[fetch->frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
+        mmu_protect_frame(v->mmu, fetch->frame);
     return 0;
+}
+
+// Once, into a buffer of its own: a device may write while the translator reads.
+static void snapshot(struct vcpu *v, const struct fetch *fetch, uint8_t bytes[4096]) {
+    if (fetch->host)
+        memcpy(bytes, fetch->host, 4096);
+    else
+        mmu_read_phys(v->mmu, (uint64_t)fetch->frame << 12, bytes, 4096);
 }
 
 static void count_block(struct vcpu *v, const struct translate_output *out) {
@@ -56,7 +60,7 @@ static int verify(struct vcpu *v, const struct translate_input *in, const struct
     return verify_block(&check, &v->error);
 }
 
-// Translates the block at `linear`, whose page is in e->page. NULL with v->fault set, or after engine_stop.
+// Translates the block at `linear`. NULL with v->fault set, or after engine_stop.
 static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, const struct fetch *first, bool loose) {
     struct engine *e = v->engine;
     uint64_t start = engine_now_ns();
@@ -64,13 +68,15 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
         .page = e->page, .offset = linear & 4095, .mode = mode, .soft_map = cache_soft_map(e->cache, first->frame),
     };
     memcpy(in.stub, e->stub, sizeof in.stub);
+    snapshot(v, first, e->page);
     cache_reserve(e->cache, &in.code_rw, &in.code_rx, &in.capacity);
     enum translate_status status = translate_block(&in, &e->out, &v->error);
     struct fetch second = {.frame = CACHE_NO_FRAME};
     if (status == TRANSLATE_NEED_NEXT) {
         uint32_t next = (linear & ~4095u) + 4096;
-        if (fetch_page(v, next, e->next_page, &second) < 0)
+        if (fetch_page(v, next, &second) < 0)
             return NULL;
+        snapshot(v, &second, e->next_page);
         in.next = e->next_page;
         if (!loose) {
             struct slice *slice = cache_slice(e->cache, second.frame, mode);
@@ -106,7 +112,7 @@ static bool second_page_agrees(struct vcpu *v, uint32_t linear, const struct blo
     struct engine *e = v->engine;
     struct fetch second;
     uint32_t next = (linear & ~4095u) + 4096;
-    if (fetch_page(v, next, e->next_page, &second) < 0)
+    if (fetch_page(v, next, &second) < 0)
         return false;
     if (second.frame != block->next_frame)
         return false;
@@ -120,17 +126,17 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
     struct fetch fetch;
     uint32_t offset = linear & 4095;
     v->fault.vector = 0xff;
-    if (fetch_page(v, linear, e->page, &fetch) < 0)
+    if (fetch_page(v, linear, &fetch) < 0)
         return NULL;
-    bool loose = mode & (MODE_ONE | MODE_CS_CHECKED) || !fetch.in_ram;
+    bool loose = mode & (MODE_ONE | MODE_CS_CHECKED) || !fetch.host;
     struct block *block = loose ? cache_find_loose(e->cache, fetch.frame, offset, mode)
                                 : cache_find(e->cache, fetch.frame, offset, mode);
-    if (block && !fetch.in_ram) { // bytes of a device may change at any time
+    if (block && !fetch.host) { // bytes of a device may change at any time
         cache_kill_frame(e->cache, fetch.frame);
         block = NULL;
     }
     if (!block && !loose)
-        block = cache_revive(e->cache, fetch.frame, offset, mode, e->page + offset, 4096 - offset);
+        block = cache_revive(e->cache, fetch.frame, offset, mode, fetch.host + offset, 4096 - offset);
     if (block && block->next_frame != CACHE_NO_FRAME && !second_page_agrees(v, linear, block)) {
         if (v->fault.vector != 0xff)
             return NULL;
@@ -144,7 +150,7 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
         if (block->next_frame != CACHE_NO_FRAME && !second_page_agrees(v, linear, block))
             return NULL;
     }
-    if (!loose && fetch.in_ram)
+    if (!loose && fetch.host)
         root_set(e->cache, e->root, linear, block->slice, fetch.global);
     return block;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define ENGINE_DMA_QUEUE   64      // pending kill requests of the I/O thread
+#define ENGINE_FAULT_SIGNALS 4      // SIGSEGV, SIGBUS, SIGFPE, SIGILL
 #define ENGINE_SIGNAL_STACK 262144 // bytes of the alternate signal stack
 
 // The root that code of one privilege last used: what a privilege switch finds without a search.
@@ -60,6 +61,7 @@ struct engine {
 
     void *guard_page;  // what seg_base_p of a null selector points to
     void *signal_stack;
+    struct sigaction old_actions[ENGINE_FAULT_SIGNALS]; // of the fault signals, before the run
     bool gs_volatile;  // this host's kernel does not keep gs base across context switches
     uint8_t page[4096], next_page[4096]; // snapshots for the translator
     struct translate_output out;

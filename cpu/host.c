@@ -176,14 +176,20 @@ static bool ill_in_code(struct vcpu *v, greg_t *regs) {
     return true;
 }
 
-static void crash(int signal, const siginfo_t *info, const greg_t *regs) {
+static const int fault_signals[ENGINE_FAULT_SIGNALS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+// Not a guest's fault. On return the fault repeats and meets whoever handled such signals before the run.
+static void crash(const struct vcpu *v, int signal, const siginfo_t *info, const greg_t *regs) {
     char text[256];
     int length = snprintf(text, sizeof text, "ringshade: the monitor crashed: signal %d at %#llx, address %p\n", signal,
                           (unsigned long long)regs[REG_RIP], info->si_addr);
     if (length > 0)
         (void)!write(STDERR_FILENO, text, (size_t)length);
     struct sigaction fallback = {.sa_handler = SIG_DFL};
-    sigaction(signal, &fallback, NULL); // on return the fault repeats and ends the process
+    for (size_t i = 0; v && i < ENGINE_FAULT_SIGNALS; i++)
+        if (fault_signals[i] == signal)
+            fallback = v->engine->old_actions[i];
+    sigaction(signal, &fallback, NULL);
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context) {
@@ -201,7 +207,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
             handled = ill_in_code(v, regs);
     }
     if (!handled)
-        crash(signal, info, regs);
+        crash(v, signal, info, regs);
     errno = saved;
 }
 
@@ -247,8 +253,6 @@ static void on_kick(int signal, siginfo_t *info, void *context) {
 
 // ---- Installation --------------------------------------------------------------------------------------------------------
 
-static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-
 int host_signals_install(struct vcpu *v, struct error *err) {
     struct engine *e = v->engine;
     stack_t stack = {.ss_sp = e->signal_stack, .ss_size = ENGINE_SIGNAL_STACK};
@@ -259,8 +263,8 @@ int host_signals_install(struct vcpu *v, struct error *err) {
     sigemptyset(&kick.sa_mask);
     sigemptyset(&fault.sa_mask);
     sigaddset(&fault.sa_mask, ENGINE_KICK_SIGNAL); // a kick waits until the fault handler is done
-    for (size_t i = 0; i < sizeof fault_signals / sizeof *fault_signals; i++)
-        sigaction(fault_signals[i], &fault, NULL);
+    for (size_t i = 0; i < ENGINE_FAULT_SIGNALS; i++)
+        sigaction(fault_signals[i], &fault, &e->old_actions[i]);
     sigaction(ENGINE_KICK_SIGNAL, &kick, NULL);
     sigset_t set;
     sigemptyset(&set);
@@ -275,8 +279,9 @@ int host_signals_install(struct vcpu *v, struct error *err) {
 }
 
 void host_signals_remove(struct vcpu *v) {
-    (void)v;
     host_vcpu = NULL;
+    for (size_t i = 0; i < ENGINE_FAULT_SIGNALS; i++)
+        sigaction(fault_signals[i], &v->engine->old_actions[i], NULL);
     stack_t off = {.ss_flags = SS_DISABLE};
     sigaltstack(&off, NULL);
 }

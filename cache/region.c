@@ -1,0 +1,52 @@
+// Address space that is populated in steps, ahead of its use.
+#include "cache/internal.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+void populate(void *start, size_t size) {
+    (void)madvise(start, size, MADV_POPULATE_WRITE); // before Linux 5.14: pages come by faults, as ever
+}
+
+void populate_read(void *start, size_t size) {
+    (void)madvise(start, size, MADV_POPULATE_READ);
+}
+
+int region_create(struct region *region, size_t size) {
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return -1;
+    *region = (struct region){.base = base, .size = size};
+    return 0;
+}
+
+void region_destroy(struct region *region) {
+    if (region->base)
+        munmap(region->base, region->size);
+}
+
+void *region_take(struct region *region, size_t size) {
+    size = (size + 7) & ~(size_t)7;
+    if (size > region->size - region->used)
+        return NULL;
+    if (region->used + size > region->present) {
+        size_t step = size > POPULATE_STEP ? size : POPULATE_STEP;
+        if (step > region->size - region->present)
+            step = region->size - region->present;
+        populate(region->base + region->present, step);
+        region->present += step & ~(size_t)4095;
+    }
+    void *taken = region->base + region->used;
+    region->used += size;
+    memset(taken, 0, size);
+    return taken;
+}
+
+void region_reset(struct region *region) {
+    region->used = 0;
+}
