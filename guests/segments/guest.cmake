@@ -1,0 +1,1 @@
+add_guest(segments segments SOURCES loads.c limits.c based.c queries.c ldt.c hidden.c)
