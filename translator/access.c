@@ -1,7 +1,7 @@
 // Guest memory access in its three forms. Direct: gs:[addr32], the window. Soft: an inline lookup in the software TLB,
-// flags untouched, with the miss out of line. Called: STUB_SOFT_MISS in line, for segments with limits and for alignment
-// checking. The bounced form is the out-of-line end of the last two. Nothing of the guest's state may change before an
-// access of the instruction that can still fault (design: docs/architecture.md).
+// flags untouched, with the miss out of line. Called: STUB_SOFT_MISS in line, for segments with limits and for
+// alignment checking. The bounced form is the out-of-line end of the last two. Nothing of the guest's state may change
+// before an access of the instruction that can still fault (design: docs/architecture.md).
 #include "translator/access.h"
 
 #include "translator/address.h"
@@ -36,7 +36,7 @@ static void finish(struct tctx *t, const struct access *a) {
         a->transfer(t, NULL, a);
 }
 
-// ---- Direct ----------------------------------------------------------------------------------------------------------
+// ---- Direct --------------------------------------------------------------------------------------------------------
 
 static void access_direct(struct tctx *t, const struct access *a) {
     bool based = is_based(t, a->ref.seg);
@@ -51,7 +51,7 @@ static void access_direct(struct tctx *t, const struct access *a) {
     finish(t, a);
 }
 
-// ---- Soft and called -------------------------------------------------------------------------------------------------
+// ---- Soft and called -----------------------------------------------------------------------------------------------
 
 static struct tail *tail_add(struct tctx *t, const struct access *a) {
     if (t->tail_count == TAILS_MAX) { // block.c ends a block before this can happen
@@ -66,8 +66,8 @@ static struct tail *tail_add(struct tctx *t, const struct access *a) {
 
 static const struct host_mem looked_up = {.base = R9, .index = R8};
 
-// The lookup of r8d. ECX moves to r10d while rcx carries what JRCXZ tests: no flag is touched, and on this path two moves
-// cost less than exchanges do (0.9 against 1.3 ns a store in a loop).
+// The lookup of r8d. ECX moves to r10d while rcx carries what JRCXZ tests: no flag is touched, and on this path two
+// moves cost less than exchanges do (0.9 against 1.3 ns a store in a loop).
 static void emit_soft_lookup(struct tctx *t, const struct access *a, struct tail *tail) {
     struct emitter *e = &t->e;
     int32_t tlb = ABI_OFFSET(tlb) + (mode_cpl(t->mode) == 3 ? (int32_t)sizeof(struct abi_tlb) : 0);
@@ -133,7 +133,7 @@ void access_emit(struct tctx *t, const struct access *a) {
     }
 }
 
-// ---- Tails -----------------------------------------------------------------------------------------------------------
+// ---- Tails ---------------------------------------------------------------------------------------------------------
 
 // The instruction once more, on the bounce buffer, and its commit.
 static void emit_bounced(struct tctx *t, const struct tail *tail) {

@@ -1,7 +1,7 @@
 // Effective addresses: from ModRM, the stack pointer or a register to struct mem_ref, and from there into r8d. Follows
 // the Intel SDM, vol. 2, section 2.1.5 (16- and 32-bit addressing forms). Leaves the flags alone throughout.
-#include "translator/context.h"
 #include "translator/address.h"
+#include "translator/context.h"
 
 static struct mem_ref ref_modrm16(const struct guest_insn *insn) {
     static const uint8_t base[8] = {GUEST_EBX, GUEST_EBX, GUEST_EBP, GUEST_EBP,

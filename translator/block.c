@@ -10,15 +10,15 @@
 
 #include <string.h>
 
-#define PAGE_SIZE      4096u
-#define INSN_ROOM      2048u // host bytes that no instruction exceeds, its tails apart
-#define TAIL_ROOM      160u  // host bytes that no tail exceeds
-#define INSN_TAILS     4u    // tails that no instruction exceeds
-#define FRAME_ROOM     5u    // bytes behind the link entry that the kill call takes
+#define PAGE_SIZE       4096u
+#define INSN_ROOM       2048u // host bytes that no instruction exceeds, its tails apart
+#define TAIL_ROOM       160u  // host bytes that no tail exceeds
+#define INSN_TAILS      4u    // tails that no instruction exceeds
+#define FRAME_ROOM      5u    // bytes behind the link entry that the kill call takes
 #define SELF_CHECK_ROOM 6144u // host bytes that the comparison of the longest block does not exceed
-#define UNDECODED_SIZE 15u   // guest bytes that decide that an instruction is undecodable
+#define UNDECODED_SIZE  15u   // guest bytes that decide that an instruction is undecodable
 
-// ---- Marks -----------------------------------------------------------------------------------------------------------
+// ---- Marks ---------------------------------------------------------------------------------------------------------
 
 void mark_begin(struct tctx *t, enum mark_kind kind, unsigned access, bool string) {
     struct translate_output *out = t->out;
@@ -48,7 +48,7 @@ void mark_begin(struct tctx *t, enum mark_kind kind, unsigned access, bool strin
     out->marks[out->mark_count++] = mark;
 }
 
-// ---- One instruction -------------------------------------------------------------------------------------------------
+// ---- One instruction -----------------------------------------------------------------------------------------------
 
 // What CR0 and CR4 make of the unit; -1 if it may run. Intel SDM, vol. 3A, tables 2-2 and 13-1.
 static int unit_fault(enum table_unit unit, uint32_t mode) {
@@ -102,7 +102,7 @@ static void emit_insn(struct tctx *t) {
         emit_nop(&t->e, 1); // every instruction has an address of its own
 }
 
-// ---- Decoding --------------------------------------------------------------------------------------------------------
+// ---- Decoding ------------------------------------------------------------------------------------------------------
 
 // Fills the next slot of t->insns from page offset `at`. An instruction that runs into the next page is decoded only as
 // the first of a block (out->crossing); DECODE_MORE then means that the next page is needed.
@@ -120,7 +120,7 @@ static enum decode_status decode_next(struct tctx *t, uint32_t at) {
     return decode_insn(bytes, sizeof bytes, at, code32, insn);
 }
 
-// ---- The walk --------------------------------------------------------------------------------------------------------
+// ---- The walk ------------------------------------------------------------------------------------------------------
 
 static bool has_room(const struct tctx *t) {
     size_t left = (size_t)(t->e.end - t->e.cur);
@@ -195,7 +195,8 @@ enum translate_status translate_block(const struct translate_input *in, struct t
     t.out = out;
     t.err = err;
     t.mode = in->mode;
-    t.e = (struct emitter){.start = in->code_rw, .cur = in->code_rw, .end = in->code_rw + in->capacity, .rx = in->code_rx};
+    t.e = (struct emitter){
+        .start = in->code_rw, .cur = in->code_rw, .end = in->code_rw + in->capacity, .rx = in->code_rx};
     memset(out, 0, offsetof(struct translate_output, exits));
     out->insns = out->identity = out->inlined = out->callouts = 0;
     out->operands_direct = out->operands_soft = 0;

@@ -3,7 +3,7 @@
 // code segment that is not flat, all near transfers are left to C. Intel SDM, vol. 2 (JMP, Jcc, CALL, RET, LOOPcc).
 #include "translator/control.h"
 
-// ---- Ends of a block -------------------------------------------------------------------------------------------------
+// ---- Ends of a block -----------------------------------------------------------------------------------------------
 
 void control_transfer(struct tctx *t) {
     struct emitter *e = &t->e;
@@ -23,7 +23,9 @@ void control_transfer(struct tctx *t) {
 }
 
 // r8d = linear address of page offset `target`.
-static void emit_linear_target(struct tctx *t, int64_t target) { emit_lea_r32_disp(&t->e, R8, R11, (int32_t)target); }
+static void emit_linear_target(struct tctx *t, int64_t target) {
+    emit_lea_r32_disp(&t->e, R8, R11, (int32_t)target);
+}
 
 static bool is_linkable(const struct tctx *t, int64_t target) {
     return target >= 0 && target < 4096 && !(t->mode & MODE_ONE) && !t->stay &&
@@ -64,9 +66,11 @@ void control_emit_cold_exits(struct tctx *t) {
     }
 }
 
-// ---- Direct targets --------------------------------------------------------------------------------------------------
+// ---- Direct targets ------------------------------------------------------------------------------------------------
 
-static int64_t direct_target(const struct guest_insn *insn) { return (int64_t)insn_next(insn) + insn->imm; }
+static int64_t direct_target(const struct guest_insn *insn) {
+    return (int64_t)insn_next(insn) + insn->imm;
+}
 
 // To the instruction's direct target; a 16-bit operand size cuts EIP.
 static void jump_direct(struct tctx *t) {
@@ -79,7 +83,9 @@ static void jump_direct(struct tctx *t) {
     control_transfer(t);
 }
 
-static void jump_next(struct tctx *t) { control_jump(t, insn_next(t->insn)); }
+static void jump_next(struct tctx *t) {
+    control_jump(t, insn_next(t->insn));
+}
 
 static void emit_jcc(struct tctx *t) {
     struct emitter *e = &t->e;
@@ -95,7 +101,7 @@ static void emit_jcc(struct tctx *t) {
     jump_direct(t);
 }
 
-// ---- LOOP, LOOPE, LOOPNE, JECXZ and their 16-bit forms ---------------------------------------------------------------
+// ---- LOOP, LOOPE, LOOPNE, JECXZ and their 16-bit forms -------------------------------------------------------------
 
 enum { OPCODE_LOOPNE = 0xe0, OPCODE_LOOPE = 0xe1, OPCODE_LOOP = 0xe2, OPCODE_JCXZ = 0xe3 };
 
@@ -137,7 +143,7 @@ static void emit_loop16(struct tctx *t) {
         jump_next(t);
 }
 
-// ---- Indirect targets, calls and returns -----------------------------------------------------------------------------
+// ---- Indirect targets, calls and returns ---------------------------------------------------------------------------
 
 // The operand of a read, zero-extended, becomes the target in r8d.
 static void op_load_target(struct tctx *t, const struct host_mem *m, const struct access *a) {
@@ -151,10 +157,9 @@ static void op_load_target(struct tctx *t, const struct host_mem *m, const struc
 static void load_indirect(struct tctx *t) {
     const struct guest_insn *insn = t->insn;
     if (insn_is_mem(insn))
-        access_emit(t, &(struct access){.ref = ref_modrm(insn),
-                                        .size = insn->operand_size,
-                                        .intent = INTENT_READ,
-                                        .op = op_load_target});
+        access_emit(
+            t, &(struct access){
+                   .ref = ref_modrm(insn), .size = insn->operand_size, .intent = INTENT_READ, .op = op_load_target});
     else
         guest_load(t, R8, insn->rm, insn->operand_size);
 }
@@ -199,19 +204,19 @@ static void emit_call_indirect(struct tctx *t) {
     emit_call(t, transfer_call_indirect);
 }
 
-static unsigned ret_release(const struct guest_insn *insn) { return insn->opcode == 0xc2 ? (uint16_t)insn->imm : 0; }
+static unsigned ret_release(const struct guest_insn *insn) {
+    return insn->opcode == 0xc2 ? (uint16_t)insn->imm : 0;
+}
 
 static void emit_ret(struct tctx *t) {
     unsigned size = t->insn->operand_size;
-    access_emit(t, &(struct access){.ref = ref_stack(t, 0),
-                                    .size = (uint16_t)size,
-                                    .intent = INTENT_READ,
-                                    .op = op_load_target});
+    access_emit(t, &(struct access){
+                       .ref = ref_stack(t, 0), .size = (uint16_t)size, .intent = INTENT_READ, .op = op_load_target});
     stack_adjust(t, (int32_t)(size + ret_release(t->insn)));
     control_transfer(t);
 }
 
-// ---- The kind --------------------------------------------------------------------------------------------------------
+// ---- The kind ------------------------------------------------------------------------------------------------------
 
 static enum near_kind near_kind_of(const struct guest_insn *insn) {
     if (insn->map == MAP_0F)

@@ -1,6 +1,6 @@
-// From guest bytes to struct guest_insn, by Zydis in its minimal mode: raw fields only, no operands. Features that are not
-// announced are off in the decoder, so that TZCNT reads as BSF, LZCNT as BSR, and CET and MPX encodings as NOP, which is
-// what a processor without them executes (Intel SDM, vol. 2).
+// From guest bytes to struct guest_insn, by Zydis in its minimal mode: raw fields only, no operands. Features that are
+// not announced are off in the decoder, so that TZCNT reads as BSF, LZCNT as BSR, and CET and MPX encodings as NOP,
+// which is what a processor without them executes (Intel SDM, vol. 2).
 #include "translator/context.h"
 
 #include <Zydis/Zydis.h>

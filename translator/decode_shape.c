@@ -16,19 +16,30 @@ static const ZydisDecoder full_decoder16 = {
 
 enum shape { SHAPE_UNKNOWN, SHAPE_R, SHAPE_W, SHAPE_RMW };
 
-static enum shape shape_group3(const struct guest_insn *insn) { return insn->reg == 2 || insn->reg == 3 ? SHAPE_RMW : SHAPE_R; }
+static enum shape shape_group3(const struct guest_insn *insn) {
+    return insn->reg == 2 || insn->reg == 3 ? SHAPE_RMW : SHAPE_R;
+}
 
 static enum shape shape_one_byte(const struct guest_insn *insn) {
     unsigned op = insn->opcode;
     if (op < 0x40 && (op & 7) < 4)
         return (op & 2) || op >= 0x38 ? SHAPE_R : SHAPE_RMW;
     switch (op) {
-    case 0x80: case 0x81: case 0x82: case 0x83: return insn->reg == 7 ? SHAPE_R : SHAPE_RMW;
-    case 0x69: case 0x6b: case 0x84: case 0x85: case 0x8a: case 0x8b: case 0xa0: case 0xa1: return SHAPE_R;
-    case 0x86: case 0x87: case 0xc0: case 0xc1: case 0xd0: case 0xd1: case 0xd2: case 0xd3: return SHAPE_RMW;
-    case 0x88: case 0x89: case 0xa2: case 0xa3: case 0xc6: case 0xc7: case 0x8f: return SHAPE_W;
-    case 0xf6: case 0xf7: return shape_group3(insn);
-    case 0xfe: case 0xff: return insn->reg < 2 ? SHAPE_RMW : SHAPE_R;
+    case 0x80 ... 0x83: return insn->reg == 7 ? SHAPE_R : SHAPE_RMW;
+    case 0x69:
+    case 0x6b:
+    case 0x84 ... 0x85:
+    case 0x8a ... 0x8b:
+    case 0xa0 ... 0xa1: return SHAPE_R;
+    case 0x86 ... 0x87:
+    case 0xc0 ... 0xc1:
+    case 0xd0 ... 0xd3: return SHAPE_RMW;
+    case 0x88 ... 0x89:
+    case 0x8f:
+    case 0xa2 ... 0xa3:
+    case 0xc6 ... 0xc7: return SHAPE_W;
+    case 0xf6 ... 0xf7: return shape_group3(insn);
+    case 0xfe ... 0xff: return insn->reg < 2 ? SHAPE_RMW : SHAPE_R;
     default: return SHAPE_UNKNOWN;
     }
 }
@@ -44,9 +55,16 @@ static enum shape shape_two_byte(const struct guest_insn *insn) {
     if ((op & 0xf0) == 0x90)
         return SHAPE_W;
     switch (op) {
-    case 0xa3: case 0xaf: case 0xb6: case 0xb7: case 0xb8: case 0xbc: case 0xbd: case 0xbe: case 0xbf: return SHAPE_R;
-    case 0xa4: case 0xa5: case 0xab: case 0xac: case 0xad: case 0xb0: case 0xb1: case 0xb3: case 0xbb: case 0xc0:
-    case 0xc1: return SHAPE_RMW;
+    case 0xa3:
+    case 0xaf:
+    case 0xb6 ... 0xb8:
+    case 0xbc ... 0xbf: return SHAPE_R;
+    case 0xa4 ... 0xa5:
+    case 0xab ... 0xad:
+    case 0xb0 ... 0xb1:
+    case 0xb3:
+    case 0xbb:
+    case 0xc0 ... 0xc1: return SHAPE_RMW;
     case 0xba: return insn->reg == 4 ? SHAPE_R : SHAPE_RMW;
     default: return SHAPE_UNKNOWN;
     }
@@ -54,8 +72,12 @@ static enum shape shape_two_byte(const struct guest_insn *insn) {
 
 static unsigned size_two_byte(const struct guest_insn *insn) {
     switch (insn->opcode) {
-    case 0xb0: case 0xb6: case 0xbe: case 0xc0: return 1;
-    case 0xb7: case 0xbf: return 2;
+    case 0xb0:
+    case 0xb6:
+    case 0xbe:
+    case 0xc0: return 1;
+    case 0xb7:
+    case 0xbf: return 2;
     default: return (insn->opcode & 0xf0) == 0x90 ? 1 : insn->operand_size;
     }
 }

@@ -27,8 +27,12 @@ void emit_u16(struct emitter *e, unsigned value) {
     emit_bytes(e, (const uint8_t *)&v, sizeof v);
 }
 
-void emit_u32(struct emitter *e, uint32_t value) { emit_bytes(e, (const uint8_t *)&value, sizeof value); }
-void emit_u64(struct emitter *e, uint64_t value) { emit_bytes(e, (const uint8_t *)&value, sizeof value); }
+void emit_u32(struct emitter *e, uint32_t value) {
+    emit_bytes(e, (const uint8_t *)&value, sizeof value);
+}
+void emit_u64(struct emitter *e, uint64_t value) {
+    emit_bytes(e, (const uint8_t *)&value, sizeof value);
+}
 
 // One instruction under construction: 15 bytes at most, put into the buffer in one piece.
 struct draft {
@@ -36,7 +40,9 @@ struct draft {
     unsigned size;
 };
 
-static inline void put(struct draft *d, unsigned byte) { d->bytes[d->size++] = (uint8_t)byte; }
+static inline void put(struct draft *d, unsigned byte) {
+    d->bytes[d->size++] = (uint8_t)byte;
+}
 
 static inline void put_u32(struct draft *d, uint32_t value) {
     memcpy(d->bytes + d->size, &value, sizeof value);

@@ -6,7 +6,9 @@ void emit_alu_r32_r32_clobbers_flags(struct emitter *e, enum host_alu op, enum h
     emit_op_reg(e, &(struct host_op){.opcode = (uint8_t)(op * 8u + 1u), .reg = (uint8_t)src}, dst);
 }
 
-static bool fits_int8(int32_t value) { return value == (int8_t)value; }
+static bool fits_int8(int32_t value) {
+    return value == (int8_t)value;
+}
 
 static void emit_imm8_or_32(struct emitter *e, int32_t value) {
     if (fits_int8(value))
@@ -48,5 +50,9 @@ void emit_bt_r32_imm_clobbers_flags(struct emitter *e, enum host_reg r, unsigned
     emit_byte(e, bit);
 }
 
-void emit_sahf_clobbers_flags(struct emitter *e) { emit_byte(e, 0x9e); }
-void emit_popfq_clobbers_flags(struct emitter *e) { emit_byte(e, 0x9d); }
+void emit_sahf_clobbers_flags(struct emitter *e) {
+    emit_byte(e, 0x9e);
+}
+void emit_popfq_clobbers_flags(struct emitter *e) {
+    emit_byte(e, 0x9d);
+}

@@ -62,11 +62,17 @@ void emit_patch(struct emitter *e, struct host_label label, uint32_t target) {
         memcpy(e->start + label.at, &rel, label.width);
 }
 
-void emit_here(struct emitter *e, struct host_label label) { emit_patch(e, label, emit_offset(e)); }
+void emit_here(struct emitter *e, struct host_label label) {
+    emit_patch(e, label, emit_offset(e));
+}
 
-void emit_jmp_offset(struct emitter *e, uint32_t target) { emit_patch(e, emit_jmp_rel32(e), target); }
+void emit_jmp_offset(struct emitter *e, uint32_t target) {
+    emit_patch(e, emit_jmp_rel32(e), target);
+}
 
-void emit_jmp_address(struct emitter *e, uint32_t address) { emit_jmp_offset(e, address - e->rx); }
+void emit_jmp_address(struct emitter *e, uint32_t address) {
+    emit_jmp_offset(e, address - e->rx);
+}
 
 void emit_call_address(struct emitter *e, uint32_t address) {
     emit_byte(e, 0xe8);

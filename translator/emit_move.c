@@ -18,7 +18,9 @@ static void op_rm16(struct emitter *e, unsigned opcode, unsigned reg, const stru
     emit_op_mem(e, &(struct host_op){.opsize = true, .opcode = (uint8_t)opcode, .reg = (uint8_t)reg}, m);
 }
 
-void emit_mov_r32_r32(struct emitter *e, enum host_reg dst, enum host_reg src) { op_rr(e, MAP_1B, 0x89, src, dst); }
+void emit_mov_r32_r32(struct emitter *e, enum host_reg dst, enum host_reg src) {
+    op_rr(e, MAP_1B, 0x89, src, dst);
+}
 
 void emit_mov_r64_r64(struct emitter *e, enum host_reg dst, enum host_reg src) {
     emit_op_reg(e, &(struct host_op){.rexw = true, .opcode = 0x89, .reg = (uint8_t)src}, dst);
@@ -45,25 +47,41 @@ void emit_mov_r64_imm64(struct emitter *e, enum host_reg dst, uint64_t value) {
     emit_u64(e, value);
 }
 
-void emit_movzx_r32_r16(struct emitter *e, enum host_reg dst, enum host_reg src) { op_rr(e, MAP_0F, 0xb7, dst, src); }
-void emit_movsx_r32_r16(struct emitter *e, enum host_reg dst, enum host_reg src) { op_rr(e, MAP_0F, 0xbf, dst, src); }
+void emit_movzx_r32_r16(struct emitter *e, enum host_reg dst, enum host_reg src) {
+    op_rr(e, MAP_0F, 0xb7, dst, src);
+}
+void emit_movsx_r32_r16(struct emitter *e, enum host_reg dst, enum host_reg src) {
+    op_rr(e, MAP_0F, 0xbf, dst, src);
+}
 
 void emit_movzx_r32_r8(struct emitter *e, enum host_reg dst, enum host_reg src) {
     emit_op_reg(e, &(struct host_op){.map = MAP_0F, .opcode = 0xb6, .reg = (uint8_t)dst, .byte_rm = true}, src);
 }
 
-void emit_mov_r64_m64(struct emitter *e, enum host_reg dst, const struct host_mem *m) { op_rm64(e, 0x8b, dst, m); }
-void emit_mov_r32_m32(struct emitter *e, enum host_reg dst, const struct host_mem *m) { op_rm(e, MAP_1B, 0x8b, dst, m); }
-void emit_mov_r16_m16(struct emitter *e, enum host_reg dst, const struct host_mem *m) { op_rm16(e, 0x8b, dst, m); }
+void emit_mov_r64_m64(struct emitter *e, enum host_reg dst, const struct host_mem *m) {
+    op_rm64(e, 0x8b, dst, m);
+}
+void emit_mov_r32_m32(struct emitter *e, enum host_reg dst, const struct host_mem *m) {
+    op_rm(e, MAP_1B, 0x8b, dst, m);
+}
+void emit_mov_r16_m16(struct emitter *e, enum host_reg dst, const struct host_mem *m) {
+    op_rm16(e, 0x8b, dst, m);
+}
 void emit_movzx_r32_m16(struct emitter *e, enum host_reg dst, const struct host_mem *m) {
     op_rm(e, MAP_0F, 0xb7, dst, m);
 }
 void emit_movzx_r32_m8(struct emitter *e, enum host_reg dst, const struct host_mem *m) {
     op_rm(e, MAP_0F, 0xb6, dst, m);
 }
-void emit_mov_m64_r64(struct emitter *e, const struct host_mem *m, enum host_reg src) { op_rm64(e, 0x89, src, m); }
-void emit_mov_m32_r32(struct emitter *e, const struct host_mem *m, enum host_reg src) { op_rm(e, MAP_1B, 0x89, src, m); }
-void emit_mov_m16_r16(struct emitter *e, const struct host_mem *m, enum host_reg src) { op_rm16(e, 0x89, src, m); }
+void emit_mov_m64_r64(struct emitter *e, const struct host_mem *m, enum host_reg src) {
+    op_rm64(e, 0x89, src, m);
+}
+void emit_mov_m32_r32(struct emitter *e, const struct host_mem *m, enum host_reg src) {
+    op_rm(e, MAP_1B, 0x89, src, m);
+}
+void emit_mov_m16_r16(struct emitter *e, const struct host_mem *m, enum host_reg src) {
+    op_rm16(e, 0x89, src, m);
+}
 
 void emit_mov_m8_r8(struct emitter *e, const struct host_mem *m, enum host_reg src) {
     emit_op_mem(e, &(struct host_op){.opcode = 0x88, .reg = (uint8_t)src, .byte_reg = true}, m);
@@ -84,23 +102,33 @@ void emit_mov_m8_imm8(struct emitter *e, const struct host_mem *m, uint8_t value
     emit_byte(e, value);
 }
 
-void emit_lea_r32_m(struct emitter *e, enum host_reg dst, const struct host_mem *m) { op_rm(e, MAP_1B, 0x8d, dst, m); }
-void emit_lea_r64_m(struct emitter *e, enum host_reg dst, const struct host_mem *m) { op_rm64(e, 0x8d, dst, m); }
+void emit_lea_r32_m(struct emitter *e, enum host_reg dst, const struct host_mem *m) {
+    op_rm(e, MAP_1B, 0x8d, dst, m);
+}
+void emit_lea_r64_m(struct emitter *e, enum host_reg dst, const struct host_mem *m) {
+    op_rm64(e, 0x8d, dst, m);
+}
 
 void emit_lea_r32_disp(struct emitter *e, enum host_reg dst, enum host_reg base, int32_t disp) {
     struct host_mem m = mem_base(base, disp);
     emit_lea_r32_m(e, dst, &m);
 }
 
-void emit_xchg_r32_r32(struct emitter *e, enum host_reg a, enum host_reg b) { op_rr(e, MAP_1B, 0x87, a, b); }
+void emit_xchg_r32_r32(struct emitter *e, enum host_reg a, enum host_reg b) {
+    op_rr(e, MAP_1B, 0x87, a, b);
+}
 
 void emit_xchg_r64_r64(struct emitter *e, enum host_reg a, enum host_reg b) {
     emit_op_reg(e, &(struct host_op){.rexw = true, .opcode = 0x87, .reg = (uint8_t)a}, b);
 }
 
-void emit_xchg_low_high(struct emitter *e, enum host_reg r) { op_rr(e, MAP_1B, 0x86, r + 4u, r); }
+void emit_xchg_low_high(struct emitter *e, enum host_reg r) {
+    op_rr(e, MAP_1B, 0x86, r + 4u, r);
+}
 
-void emit_not_r32(struct emitter *e, enum host_reg r) { op_rr(e, MAP_1B, 0xf7, 2, r); }
+void emit_not_r32(struct emitter *e, enum host_reg r) {
+    op_rr(e, MAP_1B, 0xf7, 2, r);
+}
 
 void emit_not_r64(struct emitter *e, enum host_reg r) {
     emit_op_reg(e, &(struct host_op){.rexw = true, .opcode = 0xf7, .reg = 2}, r);
@@ -146,7 +174,9 @@ void emit_bswap_r32(struct emitter *e, enum host_reg r) {
     emit_byte(e, 0xc8u | (r & 7u));
 }
 
-void emit_lahf(struct emitter *e) { emit_byte(e, 0x9f); }
+void emit_lahf(struct emitter *e) {
+    emit_byte(e, 0x9f);
+}
 
 void emit_setcc_r8(struct emitter *e, unsigned condition, enum host_reg r) {
     emit_op_reg(e, &(struct host_op){.map = MAP_0F, .opcode = (uint8_t)(0x90u | condition), .byte_rm = true}, r);
@@ -156,12 +186,19 @@ void emit_cmovcc_r32_r32(struct emitter *e, unsigned condition, enum host_reg ds
     op_rr(e, MAP_0F, 0x40u | condition, dst, src);
 }
 
-void emit_pushfq(struct emitter *e) { emit_byte(e, 0x9c); }
-void emit_cld(struct emitter *e) { emit_byte(e, 0xfc); }
-void emit_std(struct emitter *e) { emit_byte(e, 0xfd); }
+void emit_pushfq(struct emitter *e) {
+    emit_byte(e, 0x9c);
+}
+void emit_cld(struct emitter *e) {
+    emit_byte(e, 0xfc);
+}
+void emit_std(struct emitter *e) {
+    emit_byte(e, 0xfd);
+}
 
 void emit_nop(struct emitter *e, unsigned bytes) {
-    static const uint8_t nops[9][9] = { // Intel SDM, vol. 2B, NOP, table 4-12
+    static const uint8_t nops[9][9] = {
+        // Intel SDM, vol. 2B, NOP, table 4-12
         {0x90},
         {0x66, 0x90},
         {0x0f, 0x1f, 0x00},

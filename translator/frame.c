@@ -1,6 +1,6 @@
-// What a block checks before its first instruction, flags untouched: that the page behind it is the one it was translated
-// from (crossing blocks), and that its own bytes are (self-checking blocks, for pages that hold code and changing data
-// together). A block that finds something else leaves for the dispatcher at its first instruction.
+// What a block checks before its first instruction, flags untouched: that the page behind it is the one it was
+// translated from (crossing blocks), and that its own bytes are (self-checking blocks, for pages that hold code and
+// changing data together). A block that finds something else leaves for the dispatcher at its first instruction.
 #include "translator/frame.h"
 
 #include <string.h>
@@ -39,7 +39,7 @@ void crossing_check_emit(struct tctx *t) {
     emit_require_r9_zero(t);
 }
 
-// ---- Self-checking blocks --------------------------------------------------------------------------------------------
+// ---- Self-checking blocks ------------------------------------------------------------------------------------------
 
 struct self_check self_check_begin(struct tctx *t) {
     struct self_check check = {0};

@@ -47,7 +47,7 @@ static void emit_lea(struct tctx *t) {
     guest_store(t, insn->reg, R8, insn->operand_size);
 }
 
-// ---- XLAT: AL = DS:[EBX + AL] ----------------------------------------------------------------------------------------
+// ---- XLAT: AL = DS:[EBX + AL] --------------------------------------------------------------------------------------
 
 static void op_xlat(struct tctx *t, const struct host_mem *m, const struct access *a) {
     (void)a;
@@ -61,9 +61,10 @@ static void emit_xlat(struct tctx *t) {
     access_emit(t, &(struct access){.ref = ref, .size = 1, .intent = INTENT_READ, .op = op_xlat});
 }
 
-// ---- BT, BTS, BTR, BTC r/m,reg in memory -----------------------------------------------------------------------------
-// The bit offset is signed and reaches beyond the operand. On gs:[addr32] the host does the same sum and cuts it to 32
-// bits. Everywhere else the address takes offset / operand bits first, and the host sees the offset within the operand.
+// ---- BT, BTS, BTR, BTC r/m,reg in memory
+// ----------------------------------------------------------------------------- The bit offset is signed and reaches
+// beyond the operand. On gs:[addr32] the host does the same sum and cuts it to 32 bits. Everywhere else the address
+// takes offset / operand bits first, and the host sees the offset within the operand.
 
 static struct host_op bit_op(const struct guest_insn *insn) {
     return (struct host_op){.opsize = insn->operand_size == 2,
@@ -132,7 +133,7 @@ static void emit_bit_offset(struct tctx *t) {
     access_emit(t, &a);
 }
 
-// ---- MASKMOVQ, MASKMOVDQU: bytes of ModRM.reg to DS:[EDI], as ModRM.rm selects ---------------------------------------
+// ---- MASKMOVQ, MASKMOVDQU: bytes of ModRM.reg to DS:[EDI], as ModRM.rm selects -------------------------------------
 
 static void op_mask_move(struct tctx *t, const struct host_mem *m, const struct access *a) {
     struct emitter *e = &t->e;
@@ -159,7 +160,7 @@ static void emit_mask_move(struct tctx *t) {
                                     .op = op_mask_move});
 }
 
-// ---- The kind --------------------------------------------------------------------------------------------------------
+// ---- The kind ------------------------------------------------------------------------------------------------------
 
 static bool is_hint(const struct guest_insn *insn) {
     return insn->map == MAP_0F && (insn->opcode == 0x0d || (insn->opcode >= 0x18 && insn->opcode <= 0x1f));

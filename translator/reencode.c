@@ -5,7 +5,7 @@
 
 #include "translator/reencode.h"
 
-// ---- Which fields name what (Intel SDM, vol. 2, appendix A) ----------------------------------------------------------
+// ---- Which fields name what (Intel SDM, vol. 2, appendix A) --------------------------------------------------------
 
 enum { GPR_REG = 1, GPR_RM = 2, GPR_BOTH = 3 };
 
@@ -13,8 +13,14 @@ static unsigned gpr_fields_one_byte(unsigned op) {
     if (op >= 0xd8 && op <= 0xdf)
         return 0; // x87
     switch (op) {
-    case 0x80: case 0x81: case 0x82: case 0x83: case 0x8c: case 0x8e: case 0x8f: case 0xc0: case 0xc1: case 0xc6:
-    case 0xc7: case 0xd0: case 0xd1: case 0xd2: case 0xd3: case 0xf6: case 0xf7: case 0xfe: case 0xff: return GPR_RM;
+    case 0x80 ... 0x83:
+    case 0x8c:
+    case 0x8e ... 0x8f:
+    case 0xc0 ... 0xc1:
+    case 0xc6 ... 0xc7:
+    case 0xd0 ... 0xd3:
+    case 0xf6 ... 0xf7:
+    case 0xfe ... 0xff: return GPR_RM;
     default: return GPR_BOTH;
     }
 }
@@ -28,12 +34,20 @@ static unsigned gpr_fields_two_byte(const struct guest_insn *insn) {
         return GPR_RM;
     switch (op) {
     case 0x2a: return scalar ? GPR_RM : 0;
-    case 0x2c: case 0x2d: return scalar ? GPR_REG : 0;
-    case 0x50: case 0xc5: case 0xd7: case 0xc3: return GPR_REG;
-    case 0x6e: case 0xc4: case 0xba: case 0xc7: return GPR_RM;
+    case 0x2c ... 0x2d: return scalar ? GPR_REG : 0;
+    case 0x50:
+    case 0xc3:
+    case 0xc5:
+    case 0xd7: return GPR_REG;
+    case 0x6e:
+    case 0xba:
+    case 0xc4:
+    case 0xc7: return GPR_RM;
     case 0x7e: return insn->rep == 0xf3 ? 0 : GPR_RM;
-    case 0xb0: case 0xb1: case 0xb3: case 0xb6: case 0xb7: case 0xb8: case 0xbb: case 0xbc: case 0xbd: case 0xbe:
-    case 0xbf: case 0xc0: case 0xc1: return GPR_BOTH;
+    case 0xb0 ... 0xb1:
+    case 0xb3:
+    case 0xb6 ... 0xb8:
+    case 0xbb ... 0xc1: return GPR_BOTH;
     default: return 0;
     }
 }
@@ -45,7 +59,9 @@ static unsigned gpr_fields(const struct guest_insn *insn) {
     case MAP_0F38: return insn->opcode >= 0xf0 ? GPR_BOTH : 0;
     default:
         switch (insn->opcode) {
-        case 0x14: case 0x15: case 0x16: case 0x17: case 0x20: case 0x22: return GPR_RM;
+        case 0x14 ... 0x17:
+        case 0x20:
+        case 0x22: return GPR_RM;
         default: return 0;
         }
     }
@@ -78,7 +94,7 @@ static bool writes_byte_reg(const struct guest_insn *insn) {
     return op < 0x40 ? (op & 2) != 0 && op < 0x38 : op == 0x86 || op == 0x8a;
 }
 
-// ---- Prefixes --------------------------------------------------------------------------------------------------------
+// ---- Prefixes ------------------------------------------------------------------------------------------------------
 
 // SIMD encodings: 66h, F2h and F3h select the instruction, CS.D does not.
 static bool has_mandatory_prefix(const struct guest_insn *insn) {
@@ -122,7 +138,7 @@ static void emit_immediate(struct tctx *t) {
     emit_bytes(&t->e, t->insn->bytes + t->insn->imm_offset, t->insn->imm_size);
 }
 
-// ---- With a memory operand -------------------------------------------------------------------------------------------
+// ---- With a memory operand -----------------------------------------------------------------------------------------
 
 static bool needs_rex(const struct host_mem *m) {
     return (m->base != HOST_NONE && m->base >= R8) || (m->index != HOST_NONE && m->index >= R8);
@@ -162,7 +178,7 @@ void insn_emit_mem(struct tctx *t, const struct host_mem *m) {
     emit_immediate(t);
 }
 
-// ---- Without one -----------------------------------------------------------------------------------------------------
+// ---- Without one ---------------------------------------------------------------------------------------------------
 
 void insn_emit_reg(struct tctx *t) {
     const struct guest_insn *insn = t->insn;

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Writes one line an instruction ("mov eax, ecx\n") into text; an undecodable byte ends it with "(bad)\n". Jump and call
-// targets are printed as absolute addresses.
+// Writes one line an instruction ("mov eax, ecx\n") into text; an undecodable byte ends it with "(bad)\n". Jump and
+// call targets are printed as absolute addresses.
 void disasm(const uint8_t *code, size_t size, uint64_t address, char *text, size_t text_size);
 
 #endif

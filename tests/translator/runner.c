@@ -1,10 +1,11 @@
-// See runner.h. The stubs are the product's (cpu/stubs.S); what they call in C is the test's own and as simple as can be.
+// See runner.h. The stubs are the product's (cpu/stubs.S); what they call in C is the test's own and as simple as can
+// be.
 #include "tests/translator/runner.h"
 
 #include "cpu/stubs.h"
 
-#include <capstone/capstone.h>
 #include <asm/prctl.h>
+#include <capstone/capstone.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +25,17 @@ static struct translate_output out;
 static uint8_t soft_memory[RUNNER_DATA_SIZE] __attribute__((aligned(4096)));
 static uint32_t bounced_at, bounced_word;
 static uint32_t segment_base; // of every segment
-static uint32_t data_linear; // of the first byte of guest memory: RUNNER_DATA + the segments' base
+static uint32_t data_linear;  // of the first byte of guest memory: RUNNER_DATA + the segments' base
 static bool answer_in_place;
 static int caught;
 static uint64_t root_dummy[1];
 
-static uint8_t *arena(uint32_t at) { return (uint8_t *)(uintptr_t)(ARENA + at); }
-static uint32_t stub_at(const uint8_t *label) { return ARENA + (uint32_t)(label - stubs_begin); }
+static uint8_t *arena(uint32_t at) {
+    return (uint8_t *)(uintptr_t)(ARENA + at);
+}
+static uint32_t stub_at(const uint8_t *label) {
+    return ARENA + (uint32_t)(label - stubs_begin);
+}
 
 static bool is_direct(enum runner_form form) {
     return form == RUNNER_DIRECT || form == RUNNER_BASED || form == RUNNER_LOW;
@@ -42,7 +47,7 @@ uint8_t *runner_data(enum runner_form form) {
     return soft_memory;
 }
 
-// ---- What the stubs call ---------------------------------------------------------------------------------------------
+// ---- What the stubs call -------------------------------------------------------------------------------------------
 
 static uint64_t on_exit_stub(struct vcpu_abi *v) {
     (void)v;
@@ -93,7 +98,7 @@ static uint64_t on_writeback(struct vcpu_abi *v) {
     return 0;
 }
 
-// ---- Setting up ------------------------------------------------------------------------------------------------------
+// ---- Setting up ----------------------------------------------------------------------------------------------------
 
 int runner_open(void) {
     void *p = mmap((void *)(uintptr_t)ARENA, ARENA_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -144,8 +149,12 @@ static void fill_tlb(bool hit) {
 static bool translate(uint32_t mode, const uint8_t *bytes, unsigned size, uint32_t offset, struct runner_result *r) {
     static uint8_t page[4096];
     static struct error err;
-    struct translate_input in = {.page = page, .offset = offset, .mode = mode, .code_rw = arena(CODE_AT),
-                                 .code_rx = ARENA + CODE_AT, .capacity = TRANSLATE_MAX_HOST};
+    struct translate_input in = {.page = page,
+                                 .offset = offset,
+                                 .mode = mode,
+                                 .code_rw = arena(CODE_AT),
+                                 .code_rx = ARENA + CODE_AT,
+                                 .capacity = TRANSLATE_MAX_HOST};
     in.stub[STUB_MISS] = stub_at(stub_miss);
     in.stub[STUB_EXIT] = stub_at(stub_exit);
     in.stub[STUB_LINK] = stub_at(stub_link);

@@ -47,8 +47,8 @@ struct runner_result {
 
 int runner_open(void);
 uint8_t *runner_data(enum runner_form form); // the form's own copy of guest memory
-// Runs the instruction in bytes (up to 15, standing at page offset `offset` of the page at linear `page`) the form's mode
-// with the bits of `flip` inverted. A block of one instruction.
+// Runs the instruction in bytes (up to 15, standing at page offset `offset` of the page at linear `page`) the form's
+// mode with the bits of `flip` inverted. A block of one instruction.
 struct runner_result runner_run(enum runner_form form, uint32_t flip, struct guest_state *s, const uint8_t *bytes,
                                 unsigned size, uint32_t page, uint32_t offset);
 // Runs 64-bit host code as it stands, guest registers in their host registers (ESP in r12d), guest memory at its linear

@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#define CODE_RX  0x10010000u
-#define STUB_AT  0x10000000u // stub n at STUB_AT + 0x100 * n
-#define FLAT     (MODE_CODE32 | MODE_STACK32)
-#define SOFT     (FLAT | MODE_SOFT)
+#define CODE_RX        0x10010000u
+#define STUB_AT        0x10000000u // stub n at STUB_AT + 0x100 * n
+#define FLAT           (MODE_CODE32 | MODE_STACK32)
+#define SOFT           (FLAT | MODE_SOFT)
 #define SEG(seg, kind) ((uint32_t)(kind) << (MODE_SEG_SHIFT + 2 * (seg)))
 enum { ES, CS, SS, DS, FS, GS };
 
@@ -66,7 +66,7 @@ static void expect_body(const char *text) {
         expect_body(text);                                                                                             \
     } while (0)
 
-// ---- Frame -----------------------------------------------------------------------------------------------------------
+// ---- Frame ---------------------------------------------------------------------------------------------------------
 
 static void test_frame(void **state) {
     (void)state;
@@ -162,7 +162,7 @@ static void test_self_checking(void **state) {
                         "xchg rcx, r9\njmp 0x1001000c\n");
 }
 
-// ---- Operands --------------------------------------------------------------------------------------------------------
+// ---- Operands ------------------------------------------------------------------------------------------------------
 
 static void test_direct(void **state) {
     (void)state;
@@ -276,10 +276,9 @@ static void test_bit_offset(void **state) {
                                                       "lock btr dword ptr [r9 + r8], r10d\n"));
 }
 
-// ---- Transfers -------------------------------------------------------------------------------------------------------
+// ---- Transfers -----------------------------------------------------------------------------------------------------
 
-#define MAP_SEQUENCE                                                                                                   \
-    "shrx r9d, r8d, r15d\nmov r9, qword ptr [r13 + r9*8]\nmov r9d, dword ptr [r9 + r8*4]\njmp r9\n"
+#define MAP_SEQUENCE "shrx r9d, r8d, r15d\nmov r9, qword ptr [r13 + r9*8]\nmov r9d, dword ptr [r9 + r8*4]\njmp r9\n"
 
 static void test_transfers(void **state) {
     (void)state;
@@ -333,13 +332,13 @@ static void test_checked_code(void **state) {
     BODY(mode, "\x66\x0f\x6f\xc1", "movdqa xmm0, xmm1\n"); // 66h selects here, whatever the code size
 }
 
-// ---- What cannot be decoded or may not run ---------------------------------------------------------------------------
+// ---- What cannot be decoded or may not run -------------------------------------------------------------------------
 
 static void test_faults(void **state) {
     (void)state;
-    BODY(FLAT, "\x0f\x04", "mov r9d, 6\n");                      // undefined
-    BODY(FLAT, "\xf0\x40", "mov r9d, 6\n");                      // LOCK INC EAX
-    BODY(FLAT, "\xc5\xf8\x10\x00", "mov r9d, 6\n");              // VEX
+    BODY(FLAT, "\x0f\x04", "mov r9d, 6\n");         // undefined
+    BODY(FLAT, "\xf0\x40", "mov r9d, 6\n");         // LOCK INC EAX
+    BODY(FLAT, "\xc5\xf8\x10\x00", "mov r9d, 6\n"); // VEX
     BODY(FLAT, "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90", "mov r9d, 0x10d\n");
     BODY(FLAT | MODE_X87_NM, "\xd9\xe8", "mov r9d, 7\n");
     BODY(FLAT | MODE_WAIT_NM, "\x9b", "mov r9d, 7\n");

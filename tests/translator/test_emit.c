@@ -13,7 +13,9 @@
 static uint8_t code[256];
 static struct emitter e;
 
-static void begin(void) { e = (struct emitter){.start = code, .cur = code, .end = code + sizeof code, .rx = CODE_RX}; }
+static void begin(void) {
+    e = (struct emitter){.start = code, .cur = code, .end = code + sizeof code, .rx = CODE_RX};
+}
 
 static void expect(const char *text) {
     char got[512];
@@ -131,8 +133,8 @@ static void test_control(void **state) {
     EMITS(emit_std(&e), "std");
     EMITS(emit_nop(&e, 1), "nop");
 
-    struct host_label labels[] = {emit_jmp_rel8(&e),  emit_jcc_rel8(&e, CC_NZ), emit_jrcxz(&e),
-                                  emit_jecxz(&e),     emit_loop_ecx(&e, 0xe2),  emit_jmp_rel32(&e),
+    struct host_label labels[] = {emit_jmp_rel8(&e),       emit_jcc_rel8(&e, CC_NZ), emit_jrcxz(&e),
+                                  emit_jecxz(&e),          emit_loop_ecx(&e, 0xe2),  emit_jmp_rel32(&e),
                                   emit_jcc_rel32(&e, CC_G)};
     for (unsigned i = 0; i < sizeof labels / sizeof *labels; i++)
         emit_here(&e, labels[i]);

@@ -1,7 +1,7 @@
-// Every instruction that the translator does not hand to C, in every form of its memory operand, on random operands. The
-// reference is the host processor on an encoding that Zydis's encoder made from the decoded instruction; where there is
-// none (PUSH, POP and what 64-bit mode lacks), the forms are compared with each other. Compared are registers, flags,
-// memory, x87 and SSE state, and faults.
+// Every instruction that the translator does not hand to C, in every form of its memory operand, on random operands.
+// The reference is the host processor on an encoding that Zydis's encoder made from the decoded instruction; where
+// there is none (PUSH, POP and what 64-bit mode lacks), the forms are compared with each other. Compared are registers,
+// flags, memory, x87 and SSE state, and faults.
 #include "tests/translator/runner.h"
 #include "translator/context.h"
 #include "translator/table.h"
@@ -16,9 +16,9 @@
 
 #define REPORTS_MAX 20
 
-static const char *const form_names[RUNNER_FORMS] = {"direct",  "soft hit", "soft in place", "bounced",
-                                                     "called",  "checked",  "based",         "based soft",
-                                                     "low",     "low soft", "low checked"};
+static const char *const form_names[RUNNER_FORMS] = {"direct", "soft hit", "soft in place", "bounced",
+                                                     "called", "checked",  "based",         "based soft",
+                                                     "low",    "low soft", "low checked"};
 static uint64_t random_state = 1;
 static unsigned runs, failures, insns, referenced;
 static uint8_t initial[RUNNER_DATA_SIZE];
@@ -51,9 +51,11 @@ static void catch_signals(void) {
     sigaction(SIGTRAP, &sa, NULL);
 }
 
-// ---- A random state in which the instruction's operands lie in the test's memory -------------------------------------
+// ---- A random state in which the instruction's operands lie in the test's memory -----------------------------------
 
-static uint32_t data_address(void) { return RUNNER_DATA + 0x4000 + random32() % 0x8000; }
+static uint32_t data_address(void) {
+    return RUNNER_DATA + 0x4000 + random32() % 0x8000;
+}
 
 static uint32_t random_value(void) {
     switch (random32() % 4) {
@@ -151,7 +153,7 @@ static bool prepare(struct guest_insn *insn, const struct table_row *row, struct
     return aim(insn, s, bytes) && (!bit_offset || ref_modrm(insn).base != insn->reg);
 }
 
-// ---- Comparing -------------------------------------------------------------------------------------------------------
+// ---- Comparing -----------------------------------------------------------------------------------------------------
 
 static bool same_fx(const uint8_t *a, const uint8_t *b) {
     if (memcmp(a, b, 6) != 0 || memcmp(a + 24, b + 24, 4) != 0) // FCW FSW FTW, MXCSR; not FOP, FIP, FDP
@@ -188,7 +190,8 @@ static void report(const char *what, enum runner_form form, const struct guest_i
                    const struct guest_state *before, const struct guest_state *want, const struct guest_state *got) {
     if (++failures > REPORTS_MAX)
         return;
-    fprintf(stderr, "%s, %s: %s differ:", ZydisMnemonicGetString((ZydisMnemonic)insn->mnemonic), form_names[form], what);
+    fprintf(stderr, "%s, %s: %s differ:", ZydisMnemonicGetString((ZydisMnemonic)insn->mnemonic), form_names[form],
+            what);
     for (unsigned i = 0; i < insn->length; i++)
         fprintf(stderr, " %02x", bytes[i]);
     fprintf(stderr, "\n");
@@ -198,7 +201,7 @@ static void report(const char *what, enum runner_form form, const struct guest_i
     runner_print();
 }
 
-// ---- One instruction -------------------------------------------------------------------------------------------------
+// ---- One instruction -----------------------------------------------------------------------------------------------
 
 static bool is_wanted(const struct guest_insn *insn, const struct table_row *row) {
     if (insn->mnemonic == ZYDIS_MNEMONIC_INVALID || insn->seg_override == SEG_FS || insn->seg_override == SEG_GS ||
@@ -221,7 +224,7 @@ static void fill_memory(void) {
     }
 }
 
-// ---- The reference ---------------------------------------------------------------------------------------------------
+// ---- The reference -------------------------------------------------------------------------------------------------
 
 static ZydisRegister without_esp(ZydisRegister r) {
     return r == ZYDIS_REGISTER_ESP ? ZYDIS_REGISTER_R12D : r == ZYDIS_REGISTER_SP ? ZYDIS_REGISTER_R12W : r;
@@ -235,7 +238,8 @@ static unsigned reference_encode(const struct guest_insn *insn, const struct tab
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     ZydisEncoderRequest request;
     ZyanUSize size = 16;
-    if (insn->address_size == 2 && (row->kind == KIND_STRING || !insn_is_mem(insn) || insn->mnemonic == ZYDIS_MNEMONIC_LEA))
+    if (insn->address_size == 2 &&
+        (row->kind == KIND_STRING || !insn_is_mem(insn) || insn->mnemonic == ZYDIS_MNEMONIC_LEA))
         return 0;
     if (row->kind == KIND_STRING) {
         unsigned n = 0;
@@ -253,8 +257,7 @@ static unsigned reference_encode(const struct guest_insn *insn, const struct tab
     ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_TZCNT, ZYAN_FALSE);
     ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_LZCNT, ZYAN_FALSE);
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, insn->length, &z, operands)) ||
-        !ZYAN_SUCCESS(
-            ZydisEncoderDecodedInstructionToEncoderRequest(&z, operands, z.operand_count_visible, &request)))
+        !ZYAN_SUCCESS(ZydisEncoderDecodedInstructionToEncoderRequest(&z, operands, z.operand_count_visible, &request)))
         return 0;
     request.machine_mode = ZYDIS_MACHINE_MODE_LONG_64;
     request.prefixes &= ZYDIS_ATTRIB_HAS_LOCK;
@@ -274,7 +277,7 @@ static unsigned reference_encode(const struct guest_insn *insn, const struct tab
     return ZYAN_SUCCESS(ZydisEncoderEncodeInstruction(&request, code, &size)) ? (unsigned)size : 0;
 }
 
-// ---- One try ---------------------------------------------------------------------------------------------------------
+// ---- One try -------------------------------------------------------------------------------------------------------
 
 static void try_insn(const uint8_t *given, unsigned given_size) {
     static uint8_t want_memory[RUNNER_DATA_SIZE];
@@ -336,11 +339,16 @@ static void try_insn(const uint8_t *given, unsigned given_size) {
 static unsigned put_prefixes(uint8_t *bytes) {
     unsigned n = 0;
     switch (random32() % 12) {
-    case 0: case 1: case 2: bytes[n++] = 0x66; break;
+    case 0:
+    case 1:
+    case 2: bytes[n++] = 0x66; break;
     case 3: bytes[n++] = 0xf2; break;
     case 4: bytes[n++] = 0xf3; break;
     case 5: bytes[n++] = 0xf0; break;
-    case 6: bytes[n++] = 0x66; bytes[n++] = 0xf2; break;
+    case 6:
+        bytes[n++] = 0x66;
+        bytes[n++] = 0xf2;
+        break;
     case 7: bytes[n++] = 0x67; break;
     case 8: bytes[n++] = 0x36; break;
     default: break;
