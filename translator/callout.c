@@ -85,8 +85,8 @@ static void op_load_selector(struct tctx *t, const struct host_mem *m, const str
 static void emit_load_segment(struct tctx *t) {
     const struct guest_insn *insn = t->insn;
     if (insn_is_mem(insn)) {
-        access_emit(t, &(struct access){
-                           .ref = ref_modrm(insn), .size = 2, .intent = INTENT_READ, .op = op_load_selector});
+        access_emit(t,
+                    &(struct access){.ref = ref_modrm(insn), .size = 2, .intent = INTENT_READ, .op = op_load_selector});
     } else {
         guest_load(t, R9, insn->rm, 2);
     }

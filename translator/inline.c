@@ -7,8 +7,14 @@
 #include "translator/peek.h"
 
 enum {
-    EFLAGS_TF = 1 << 8, EFLAGS_IF = 1 << 9, EFLAGS_IOPL = 3 << 12, EFLAGS_NT = 1 << 14, EFLAGS_RF = 1 << 16,
-    EFLAGS_VM = 1 << 17, EFLAGS_AC = 1 << 18, EFLAGS_ID = 1 << 21,
+    EFLAGS_TF = 1 << 8,
+    EFLAGS_IF = 1 << 9,
+    EFLAGS_IOPL = 3 << 12,
+    EFLAGS_NT = 1 << 14,
+    EFLAGS_RF = 1 << 16,
+    EFLAGS_VM = 1 << 17,
+    EFLAGS_AC = 1 << 18,
+    EFLAGS_ID = 1 << 21,
     EFLAGS_LIVE = 0xcd5, // CF PF AF ZF SF DF OF: what the host's flags hold
 };
 
@@ -125,8 +131,8 @@ static uint32_t popf_system_mask(const struct tctx *t) {
 static void emit_popf(struct tctx *t) {
     struct emitter *e = &t->e;
     unsigned size = t->insn->operand_size;
-    access_emit(t, &(struct access){
-                       .ref = ref_stack(t, 0), .size = (uint16_t)size, .intent = INTENT_READ, .op = op_pop_image});
+    access_emit(
+        t, &(struct access){.ref = ref_stack(t, 0), .size = (uint16_t)size, .intent = INTENT_READ, .op = op_pop_image});
     emit_mov_r32_m32(e, R10, &sys_flags);
     emit_alu_r32_r32_clobbers_flags(e, ALU_XOR, R10, R9);
     emit_test_r32_imm_clobbers_flags(e, R10, popf_system_mask(t));

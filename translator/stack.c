@@ -21,11 +21,10 @@ static void load_sized(struct tctx *t, enum host_reg dst, const struct host_mem 
 
 static void push(struct tctx *t, access_op *op, uint32_t argument) {
     int size = t->insn->operand_size;
-    access_emit(t, &(struct access){.ref = ref_stack(t, -size),
-                                    .size = (uint16_t)size,
-                                    .intent = INTENT_WRITE,
-                                    .op = op,
-                                    .arg = {argument}});
+    access_emit(
+        t,
+        &(struct access){
+            .ref = ref_stack(t, -size), .size = (uint16_t)size, .intent = INTENT_WRITE, .op = op, .arg = {argument}});
 }
 
 // PUSH ESP stores the value from before.
@@ -131,8 +130,8 @@ static void pop_mem(struct tctx *t) {
         target.disp += insn->operand_size;
     struct mem_ref from = ref_stack(t, 0);
     load_waiting(t, &from, &target);
-    access_emit(t, &(struct access){
-                       .ref = target, .size = insn->operand_size, .intent = INTENT_WRITE, .op = op_pop_mem});
+    access_emit(t,
+                &(struct access){.ref = target, .size = insn->operand_size, .intent = INTENT_WRITE, .op = op_pop_mem});
 }
 
 static void pop_rm(struct tctx *t) {
@@ -155,8 +154,8 @@ static void op_leave(struct tctx *t, const struct host_mem *m, const struct acce
 static void leave(struct tctx *t) {
     struct mem_ref frame = ref_stack(t, 0);
     frame.base = GUEST_EBP;
-    access_emit(t, &(struct access){
-                       .ref = frame, .size = t->insn->operand_size, .intent = INTENT_READ, .op = op_leave});
+    access_emit(t,
+                &(struct access){.ref = frame, .size = t->insn->operand_size, .intent = INTENT_READ, .op = op_leave});
 }
 
 // ---- The kind -------------------------------------------------------------------------------------------------------
@@ -169,8 +168,12 @@ void stack_emit(struct tctx *t) {
         return;
     }
     switch (op) {
-    case 0x06: case 0x0e: case 0x16: case 0x1e: push(t, op_push_seg, op >> 3); break;
-    case 0x68: case 0x6a: push(t, op_push_imm, (uint32_t)insn->imm); break;
+    case 0x06:
+    case 0x0e:
+    case 0x16:
+    case 0x1e: push(t, op_push_seg, op >> 3); break;
+    case 0x68:
+    case 0x6a: push(t, op_push_imm, (uint32_t)insn->imm); break;
     case 0xff: push_rm(t); break;
     case 0x8f: pop_rm(t); break;
     case 0xc9: leave(t); break;

@@ -18,9 +18,15 @@ static enum string_op string_op_of(unsigned opcode) {
     }
 }
 
-static bool reads_esi(enum string_op op) { return op == STRING_MOVS || op == STRING_CMPS || op == STRING_LODS; }
-static bool uses_edi(enum string_op op) { return op != STRING_LODS && op != STRING_OUTS; }
-static bool writes_memory(enum string_op op) { return op == STRING_MOVS || op == STRING_STOS || op == STRING_INS; }
+static bool reads_esi(enum string_op op) {
+    return op == STRING_MOVS || op == STRING_CMPS || op == STRING_LODS;
+}
+static bool uses_edi(enum string_op op) {
+    return op != STRING_LODS && op != STRING_OUTS;
+}
+static bool writes_memory(enum string_op op) {
+    return op == STRING_MOVS || op == STRING_STOS || op == STRING_INS;
+}
 
 // F2h repeats the others just as F3h does.
 static enum string_rep rep_of(const struct guest_insn *insn, enum string_op op) {

@@ -41,12 +41,18 @@ const struct table_row *table_find(unsigned mnemonic) {
 // Intel SDM, vol. 2, appendix A.
 static unsigned variant_one_byte(const struct guest_insn *insn) {
     switch (insn->opcode) {
-    case 0x06: case 0x0e: case 0x16: case 0x1e: return VARIANT_PUSH_SEG;
-    case 0x07: case 0x17: case 0x1f: return VARIANT_POP_SEG;
+    case 0x06:
+    case 0x0e:
+    case 0x16:
+    case 0x1e: return VARIANT_PUSH_SEG;
+    case 0x07:
+    case 0x17:
+    case 0x1f: return VARIANT_POP_SEG;
     case 0x8c: return VARIANT_MOV_FROM_SEG;
     case 0x8e: return VARIANT_MOV_TO_SEG;
     case 0x9a: return VARIANT_CALL_FAR;
-    case 0xca: case 0xcb: return VARIANT_RET_FAR;
+    case 0xca:
+    case 0xcb: return VARIANT_RET_FAR;
     case 0xea: return VARIANT_JMP_FAR;
     case 0xff:
         if (insn->reg == 3)
@@ -58,14 +64,17 @@ static unsigned variant_one_byte(const struct guest_insn *insn) {
 
 static unsigned variant_two_byte(const struct guest_insn *insn) {
     switch (insn->opcode) {
-    case 0x10: case 0x11: return insn->mnemonic == ZYDIS_MNEMONIC_MOVSD ? VARIANT_MOVSD_SSE : insn->mnemonic;
+    case 0x10:
+    case 0x11: return insn->mnemonic == ZYDIS_MNEMONIC_MOVSD ? VARIANT_MOVSD_SSE : insn->mnemonic;
     case 0xc2: return insn->mnemonic == ZYDIS_MNEMONIC_CMPSD ? VARIANT_CMPSD_SSE : insn->mnemonic;
     case 0x20: return VARIANT_MOV_FROM_CR;
     case 0x21: return VARIANT_MOV_FROM_DR;
     case 0x22: return VARIANT_MOV_TO_CR;
     case 0x23: return VARIANT_MOV_TO_DR;
-    case 0xa0: case 0xa8: return VARIANT_PUSH_SEG;
-    case 0xa1: case 0xa9: return VARIANT_POP_SEG;
+    case 0xa0:
+    case 0xa8: return VARIANT_PUSH_SEG;
+    case 0xa1:
+    case 0xa9: return VARIANT_POP_SEG;
     default: return insn->mnemonic;
     }
 }
@@ -110,8 +119,8 @@ const char *table_class_name(unsigned class) {
 }
 
 const char *table_kind_name(unsigned kind) {
-    static const char *const names[] = {"identity", "control", "stack", "string", "removed", "inline", "callout", "fpu",
-                                        "undefined"};
+    static const char *const names[] = {"identity", "control", "stack", "string",   "removed",
+                                        "inline",   "callout", "fpu",   "undefined"};
     return kind < sizeof names / sizeof *names ? names[kind] : "?";
 }
 
@@ -132,8 +141,12 @@ static const struct feature features[] = {
 #undef TABLE_FEATURE_ROW
 };
 
-const char *table_feature_name(unsigned feature) { return feature < FEATURE_COUNT ? features[feature].name : "?"; }
-bool table_feature_announced(unsigned feature) { return feature < FEATURE_COUNT && features[feature].announced; }
+const char *table_feature_name(unsigned feature) {
+    return feature < FEATURE_COUNT ? features[feature].name : "?";
+}
+bool table_feature_announced(unsigned feature) {
+    return feature < FEATURE_COUNT && features[feature].announced;
+}
 
 static uint32_t cpuid_bits(unsigned first) {
     uint32_t bits = 0;
@@ -145,5 +158,9 @@ static uint32_t cpuid_bits(unsigned first) {
     return bits;
 }
 
-uint32_t table_cpuid_edx(void) { return cpuid_bits(0); }
-uint32_t table_cpuid_ecx(void) { return cpuid_bits(32); }
+uint32_t table_cpuid_edx(void) {
+    return cpuid_bits(0);
+}
+uint32_t table_cpuid_ecx(void) {
+    return cpuid_bits(32);
+}

@@ -22,11 +22,11 @@ enum table_kind {
     KIND_CONTROL,  // near transfer
     KIND_STACK,    // PUSH POP LEAVE
     KIND_STRING,
-    KIND_REMOVED,  // does not exist in 64-bit mode: put together from others
-    KIND_INLINE,   // a few flag-neutral instructions on struct vcpu_abi
-    KIND_CALLOUT,  // C code of cpu/, row->callout
-    KIND_FPU,      // x87: identity, and the instruction pointer kept for FNSTENV
-    KIND_UD,       // raises #UD: undefined, or of a feature that CPUID does not announce
+    KIND_REMOVED, // does not exist in 64-bit mode: put together from others
+    KIND_INLINE,  // a few flag-neutral instructions on struct vcpu_abi
+    KIND_CALLOUT, // C code of cpu/, row->callout
+    KIND_FPU,     // x87: identity, and the instruction pointer kept for FNSTENV
+    KIND_UD,      // raises #UD: undefined, or of a feature that CPUID does not announce
 };
 
 // Whose availability bits of the mode apply (CR0.EM, CR0.TS, CR0.MP, CR4.OSFXSR).
@@ -57,7 +57,7 @@ enum table_privilege {
 
 // What CPUID says of the instruction. bit is that of leaf 1 in EDX, or 32 + that in ECX; 0xff: no bit of its own.
 #define TABLE_FEATURES(X)                                                                                              \
-    X(BASE, 0xff, true)   /* 80486 and what every Pentium Pro has */                                                   \
+    X(BASE, 0xff, true) /* 80486 and what every Pentium Pro has */                                                     \
     X(FPU, 0, true)                                                                                                    \
     X(TSC, 4, true)                                                                                                    \
     X(MSR, 5, true)                                                                                                    \
@@ -80,7 +80,7 @@ enum table_privilege {
     X(PCLMULQDQ, 32 + 1, false)                                                                                        \
     X(RDRAND, 32 + 30, false)                                                                                          \
     X(XSAVE, 32 + 26, false) /* AVX is not announced, so there is no state for it */                                   \
-    X(OTHER, 0xff, false) /* every other feature: VMX, SVM, SMX, SGX, TSX, SMAP, CET, 3DNow!, BMI, ADX, SHA ... */
+    X(OTHER, 0xff, false)    /* every other feature: VMX, SVM, SMX, SGX, TSX, SMAP, CET, 3DNow!, BMI, ADX, SHA ... */
 
 enum table_feature {
 #define TABLE_FEATURE_ENUM(name, bit, announced) FEATURE_##name,
@@ -91,7 +91,12 @@ enum table_feature {
 
 // Flags in EFLAGS positions (Intel SDM, vol. 1, section 3.4.3).
 enum {
-    FLAG_CF = 1 << 0, FLAG_PF = 1 << 2, FLAG_AF = 1 << 4, FLAG_ZF = 1 << 6, FLAG_SF = 1 << 7, FLAG_DF = 1 << 10,
+    FLAG_CF = 1 << 0,
+    FLAG_PF = 1 << 2,
+    FLAG_AF = 1 << 4,
+    FLAG_ZF = 1 << 6,
+    FLAG_SF = 1 << 7,
+    FLAG_DF = 1 << 10,
     FLAG_OF = 1 << 11,
     FLAGS_ARITH = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
 };
@@ -99,22 +104,22 @@ enum {
 #define TABLE_NO_CALLOUT 0 // CALLOUT_RAISE, which no row names
 
 struct table_row {
-    const char *name;     // the mnemonic, or what a variant is called
-    uint8_t class;        // enum table_class
-    uint8_t kind;         // enum table_kind
-    uint8_t unit;         // enum table_unit
-    uint8_t feature;      // enum table_feature: needed, and missing where kind is KIND_UD for that reason
-    uint8_t mem;          // enum table_mem
-    uint8_t privilege;    // enum table_privilege
-    uint8_t callout;      // enum callout_id of KIND_CALLOUT and of the slow path of other kinds, or TABLE_NO_CALLOUT
-    bool lockable;        // LOCK is legal with a memory destination; elsewhere it raises #UD
-    bool ends;            // the block ends with it: control does not come back behind it, or not to the same code
-    bool x87_control;     // of KIND_FPU: leaves the x87 instruction and operand pointers alone
-    uint16_t flags_read;  // FLAG_*
-    uint16_t flags_set;   // always given a value that does not depend on the old one
-    uint16_t flags_may;   // others that may change: conditionally written (shifts by CL) or undefined
-    uint32_t mode;        // further bits of the block's mode the translation depends on (enum mode_bit)
-    const char *why;      // of every row that is not plain identity: the reason, in a line
+    const char *name;    // the mnemonic, or what a variant is called
+    uint8_t class;       // enum table_class
+    uint8_t kind;        // enum table_kind
+    uint8_t unit;        // enum table_unit
+    uint8_t feature;     // enum table_feature: needed, and missing where kind is KIND_UD for that reason
+    uint8_t mem;         // enum table_mem
+    uint8_t privilege;   // enum table_privilege
+    uint8_t callout;     // enum callout_id of KIND_CALLOUT and of the slow path of other kinds, or TABLE_NO_CALLOUT
+    bool lockable;       // LOCK is legal with a memory destination; elsewhere it raises #UD
+    bool ends;           // the block ends with it: control does not come back behind it, or not to the same code
+    bool x87_control;    // of KIND_FPU: leaves the x87 instruction and operand pointers alone
+    uint16_t flags_read; // FLAG_*
+    uint16_t flags_set;  // always given a value that does not depend on the old one
+    uint16_t flags_may;  // others that may change: conditionally written (shifts by CL) or undefined
+    uint32_t mode;       // further bits of the block's mode the translation depends on (enum mode_bit)
+    const char *why;     // of every row that is not plain identity: the reason, in a line
 };
 
 // Instructions that share a mnemonic and nothing else have rows of their own behind the mnemonics.

@@ -15,8 +15,8 @@
 #define STUB_BASE 0x0ff00000u
 #define TEXT_SIZE 8192
 
-static const char *const stub_names[STUB_COUNT] = {"MISS", "EXIT", "LINK", "FAULT", "CALLOUT", "SOFT_MISS",
-                                                  "WRITEBACK"};
+static const char *const stub_names[STUB_COUNT] = {"MISS",    "EXIT",      "LINK",     "FAULT",
+                                                   "CALLOUT", "SOFT_MISS", "WRITEBACK"};
 
 struct field {
     size_t at;
@@ -24,12 +24,26 @@ struct field {
 };
 
 static const char *field_name(size_t at) {
-#define FIELD(name) {offsetof(struct vcpu_abi, name), #name}
+#define FIELD(name)                                                                                                    \
+    { offsetof(struct vcpu_abi, name), #name }
     static const struct field fields[] = {
-        FIELD(sys_flags), FIELD(pending), FIELD(tsc_offset), FIELD(fip), FIELD(fdp), FIELD(seg_selector[0]),
-        FIELD(seg_selector[1]), FIELD(seg_selector[2]), FIELD(seg_selector[3]), FIELD(seg_selector[4]),
-        FIELD(seg_selector[5]), FIELD(tmp[0]), FIELD(tmp[1]), FIELD(seg_base[1]), FIELD(seg_base_p[2]),
-        FIELD(seg_base_p[3]), FIELD(seg_base_p[4]),
+        FIELD(sys_flags),
+        FIELD(pending),
+        FIELD(tsc_offset),
+        FIELD(fip),
+        FIELD(fdp),
+        FIELD(seg_selector[0]),
+        FIELD(seg_selector[1]),
+        FIELD(seg_selector[2]),
+        FIELD(seg_selector[3]),
+        FIELD(seg_selector[4]),
+        FIELD(seg_selector[5]),
+        FIELD(tmp[0]),
+        FIELD(tmp[1]),
+        FIELD(seg_base[1]),
+        FIELD(seg_base_p[2]),
+        FIELD(seg_base_p[3]),
+        FIELD(seg_base_p[4]),
     };
 #undef FIELD
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)

@@ -52,12 +52,8 @@ static void check_all(uint32_t mode) {
     static const uint8_t prefixes[] = {0, 0x66, 0xf2, 0xf3};
     struct error err;
     csh capstone;
-    struct translate_input in = {.page = page,
-                                 .offset = OFFSET,
-                                 .mode = mode,
-                                 .code_rw = code,
-                                 .code_rx = CODE_RX,
-                                 .capacity = sizeof code};
+    struct translate_input in = {
+        .page = page, .offset = OFFSET, .mode = mode, .code_rw = code, .code_rx = CODE_RX, .capacity = sizeof code};
     for (unsigned i = 0; i < STUB_COUNT; i++)
         in.stub[i] = STUBS + 16 * i;
     assert_int_equal(cs_open(CS_ARCH_X86, CS_MODE_64, &capstone), CS_ERR_OK);

@@ -11,12 +11,12 @@
 
 #include <cmocka.h>
 
-#define IF 0x200u
+#define IF  0x200u
 #define ONE (VM_MODE | MODE_ONE)
 #define BAD (VM_GOOD_END) // faults
 
 #define RUN(mode, ...) run_bytes(mode, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
-#define REG(name) (vm_abi()->gpr[GUEST_##name])
+#define REG(name)      (vm_abi()->gpr[GUEST_##name])
 
 static struct vm_run run_bytes(uint32_t mode, const uint8_t *bytes, unsigned size) {
     return vm_run(mode, bytes, size);
@@ -120,7 +120,7 @@ static void test_push_segment(void **state) {
 static void test_stack_faults(void **state) {
     (void)state;
     REG(EAX) = BAD;
-    FAULTS(ONE, BAD, 0xff, 0x30);        // PUSH [EAX]: the source
+    FAULTS(ONE, BAD, 0xff, 0x30); // PUSH [EAX]: the source
     REG(EAX) = VM_GOOD;
     REG(ESP) = VM_GOOD;
     FAULTS(ONE, VM_GOOD - 4, 0xff, 0x30); // the stack

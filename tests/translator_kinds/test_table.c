@@ -68,10 +68,10 @@ static bool is_one_of(const char *name, const char *const *list) {
 
 static bool is_announced(const struct encoding *e) {
     static const char *const sets[] = {
-        "I86", "I186", "I286REAL", "I286PROTECTED", "I386", "I486REAL", "PENTIUMREAL", "PPRO", "CMOV", "FCMOV", "X87",
-        "PENTIUMMMX", "SSE", "SSEMXCSR", "SSE_PREFETCH", "SSE2", "SSE2MMX", "SSE3", "SSE3X87", "SSSE3", "SSSE3MMX",
-        "SSE4", "SSE42", "POPCNT", "FXSAVE", "FAT_NOP", "LAHF", "PAUSE", "RDPMC", "PREFETCH_NOP",
-        "PREFETCHWT1", NULL,
+        "I86",     "I186",    "I286REAL", "I286PROTECTED", "I386",     "I486REAL",     "PENTIUMREAL",  "PPRO",
+        "CMOV",    "FCMOV",   "X87",      "PENTIUMMMX",    "SSE",      "SSEMXCSR",     "SSE_PREFETCH", "SSE2",
+        "SSE2MMX", "SSE3",    "SSE3X87",  "SSSE3",         "SSSE3MMX", "SSE4",         "SSE42",        "POPCNT",
+        "FXSAVE",  "FAT_NOP", "LAHF",     "PAUSE",         "RDPMC",    "PREFETCH_NOP", "PREFETCHWT1",  NULL,
     };
     return is_one_of(ZydisISASetGetString(e->z.meta.isa_set), sets);
 }
@@ -131,8 +131,8 @@ static enum table_mem mem_of(const ZydisDecodedOperand *o) {
 
 static void check_memory(const struct encoding *e, const struct table_row *row, unsigned *count) {
     // Zydis has these read what they only name.
-    static const char *const address_only[] = {"NOP", "PREFETCH", "PREFETCHW", "PREFETCHWT1", "PREFETCHNTA",
-                                               "PREFETCHT0", "PREFETCHT1", "PREFETCHT2", "INVLPG", NULL};
+    static const char *const address_only[] = {"NOP",        "PREFETCH",   "PREFETCHW",  "PREFETCHWT1", "PREFETCHNTA",
+                                               "PREFETCHT0", "PREFETCHT1", "PREFETCHT2", "INVLPG",      NULL};
     unsigned index;
     const ZydisDecodedOperand *o = memory_operand(e, &index);
     if (!o || row->kind == KIND_UD)
@@ -173,10 +173,10 @@ static void test_lock_legality(void **state) {
 // ---- Flags ----------------------------------------------------------------------------------------------------------
 
 static const char *const flag_exceptions[] = {
-    "AND", "OR", "XOR", "TEST", "SBB",                                // AF counts as set
-    "FCOMI", "FCOMIP", "FUCOMI", "FUCOMIP",                           // Zydis has them clear OF SF AF
-    "CMPSB", "CMPSW", "CMPSD", "SCASB", "SCASW", "SCASD",             // ECX may be zero
-    "SHL", "SHR", "SAR", "ROL", "ROR", "RCL", "RCR", "SHLD", "SHRD",  // so may be the count
+    "AND",   "OR",     "XOR",    "TEST",    "SBB",                                   // AF counts as set
+    "FCOMI", "FCOMIP", "FUCOMI", "FUCOMIP",                                          // Zydis has them clear OF SF AF
+    "CMPSB", "CMPSW",  "CMPSD",  "SCASB",   "SCASW", "SCASD",                        // ECX may be zero
+    "SHL",   "SHR",    "SAR",    "ROL",     "ROR",   "RCL",   "RCR", "SHLD", "SHRD", // so may be the count
     NULL,
 };
 
@@ -239,10 +239,10 @@ static void test_units(void **state) {
 // Robin and Irvine, table 2: sensitive, and silent in user mode. Here by instruction form.
 static void test_sensitive_unprivileged(void **state) {
     static const unsigned rows[] = {
-        ZYDIS_MNEMONIC_SGDT, ZYDIS_MNEMONIC_SIDT, ZYDIS_MNEMONIC_SLDT, ZYDIS_MNEMONIC_SMSW, ZYDIS_MNEMONIC_PUSHFD,
-        ZYDIS_MNEMONIC_POPFD, ZYDIS_MNEMONIC_LAR, ZYDIS_MNEMONIC_LSL, ZYDIS_MNEMONIC_VERR, ZYDIS_MNEMONIC_VERW,
-        VARIANT_POP_SEG, VARIANT_PUSH_SEG, VARIANT_CALL_FAR, VARIANT_JMP_FAR, ZYDIS_MNEMONIC_INT, VARIANT_RET_FAR,
-        ZYDIS_MNEMONIC_STR, VARIANT_MOV_TO_SEG, VARIANT_MOV_FROM_SEG,
+        ZYDIS_MNEMONIC_SGDT,  ZYDIS_MNEMONIC_SIDT, ZYDIS_MNEMONIC_SLDT, ZYDIS_MNEMONIC_SMSW,  ZYDIS_MNEMONIC_PUSHFD,
+        ZYDIS_MNEMONIC_POPFD, ZYDIS_MNEMONIC_LAR,  ZYDIS_MNEMONIC_LSL,  ZYDIS_MNEMONIC_VERR,  ZYDIS_MNEMONIC_VERW,
+        VARIANT_POP_SEG,      VARIANT_PUSH_SEG,    VARIANT_CALL_FAR,    VARIANT_JMP_FAR,      ZYDIS_MNEMONIC_INT,
+        VARIANT_RET_FAR,      ZYDIS_MNEMONIC_STR,  VARIANT_MOV_TO_SEG,  VARIANT_MOV_FROM_SEG,
     };
     (void)state;
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {

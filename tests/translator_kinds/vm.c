@@ -20,9 +20,15 @@ static struct vcpu_abi abi;
 static struct translate_output out;
 static struct vm_run result;
 
-static uint32_t stub_at(const uint8_t *label) { return ARENA + (uint32_t)(label - stubs_begin); }
-struct vcpu_abi *vm_abi(void) { return &abi; }
-uint8_t *vm_memory(uint32_t linear) { return (uint8_t *)(uintptr_t)(WINDOW + linear); }
+static uint32_t stub_at(const uint8_t *label) {
+    return ARENA + (uint32_t)(label - stubs_begin);
+}
+struct vcpu_abi *vm_abi(void) {
+    return &abi;
+}
+uint8_t *vm_memory(uint32_t linear) {
+    return (uint8_t *)(uintptr_t)(WINDOW + linear);
+}
 
 uint32_t vm_read32(uint32_t linear) {
     uint32_t value;
@@ -30,7 +36,9 @@ uint32_t vm_read32(uint32_t linear) {
     return value;
 }
 
-void vm_write32(uint32_t linear, uint32_t value) { memcpy(vm_memory(linear), &value, 4); }
+void vm_write32(uint32_t linear, uint32_t value) {
+    memcpy(vm_memory(linear), &value, 4);
+}
 
 static uint64_t on_exit_stub(struct vcpu_abi *v) {
     if (result.end != VM_FAULT)
@@ -39,11 +47,8 @@ static uint64_t on_exit_stub(struct vcpu_abi *v) {
 }
 
 static uint64_t on_callout(struct vcpu_abi *v) {
-    result = (struct vm_run){.end = VM_CALLOUT,
-                             .id = CALLOUT_ID(v->r10),
-                             .r8 = v->r8,
-                             .r9 = v->r9,
-                             .extra = CALLOUT_EXTRA(v->r10)};
+    result = (struct vm_run){
+        .end = VM_CALLOUT, .id = CALLOUT_ID(v->r10), .r8 = v->r8, .r9 = v->r9, .extra = CALLOUT_EXTRA(v->r10)};
     return 1;
 }
 

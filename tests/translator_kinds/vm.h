@@ -22,15 +22,15 @@ enum vm_end { VM_EXIT, VM_CALLOUT, VM_FAULT };
 
 struct vm_run {
     enum vm_end end;
-    uint32_t next;  // VM_EXIT: linear address to go on at
-    uint32_t id;    // VM_CALLOUT: enum callout_id
+    uint32_t next; // VM_EXIT: linear address to go on at
+    uint32_t id;   // VM_CALLOUT: enum callout_id
     uint32_t r8, r9, extra;
     uint32_t fault; // VM_FAULT: linear address
     bool string;    // VM_FAULT: the mark at the fault is a string one
 };
 
-int vm_open(void);               // 0, or -1 with nothing usable
-struct vcpu_abi *vm_abi(void);   // gpr, flags, sys_flags and so on, before and after a run
+int vm_open(void);                   // 0, or -1 with nothing usable
+struct vcpu_abi *vm_abi(void);       // gpr, flags, sys_flags and so on, before and after a run
 uint8_t *vm_memory(uint32_t linear); // of [VM_GOOD, VM_GOOD_END)
 uint32_t vm_read32(uint32_t linear);
 void vm_write32(uint32_t linear, uint32_t value);
