@@ -59,7 +59,7 @@ function make_pairs(    i) {
         if (engines[i] != base && base in engine_seen) add_pair(engines[i], base)
     if (base != "peer" && "peer" in engine_seen)
         for (i = 1; i <= engine_count; i++)
-            if (engines[i] ~ /^ringshade/) add_pair("peer", engines[i])
+            if (engines[i] ~ /^ringshade/ && engines[i] != base) add_pair("peer", engines[i])
 }
 
 function add_pair(a, b) { over[++pair_count] = a; under[pair_count] = b }
