@@ -36,18 +36,8 @@ int cpu_segment_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned s
     return 0;
 }
 
-// The operand in the monitor's mapping if the software TLB knows it and it does not cross a page; else NULL.
-static inline uint8_t *tlb_lookup(struct vcpu *v, uint32_t linear, bool user, unsigned size, bool write) {
-    struct abi_tlb *tlb = &v->abi.tlb[user];
-    unsigned slot = linear >> 12 & (ABI_TLB_ENTRIES - 1);
-    uint32_t ntag = write ? tlb->ntag_write[slot] : tlb->ntag_read[slot];
-    if (ntag + linear + (size - 1) >= RAM_PAGE_SIZE)
-        return NULL;
-    return (uint8_t *)(uintptr_t)(tlb->addend[slot] + linear);
-}
-
 int cpu_read_linear(struct vcpu *v, uint32_t linear, bool user, void *data, unsigned size) {
-    const uint8_t *host = tlb_lookup(v, linear, user, size, false);
+    const uint8_t *host = cpu_tlb_lookup(v, linear, user, size, false);
     if (!host) {
         struct mmu_fault fault;
         uint64_t addend;
@@ -60,7 +50,7 @@ int cpu_read_linear(struct vcpu *v, uint32_t linear, bool user, void *data, unsi
 }
 
 int cpu_write_linear(struct vcpu *v, uint32_t linear, bool user, const void *data, unsigned size) {
-    uint8_t *host = tlb_lookup(v, linear, user, size, true);
+    uint8_t *host = cpu_tlb_lookup(v, linear, user, size, true);
     if (host) {
         copy_bytes(host, data, size);
         return 0;
@@ -102,7 +92,7 @@ int cpu_probe_write(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size
     struct mmu_fault fault;
     if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, size) < 0)
         return -1;
-    if (tlb_lookup(v, linear, cpu_user(v), size, true))
+    if (cpu_tlb_lookup(v, linear, cpu_user(v), size, true))
         return 0;
     if (mmu_probe_write(v->mmu, linear, cpu_user(v), size, &fault) < 0)
         return cpu_raise_page(v, &fault);
@@ -112,7 +102,7 @@ int cpu_probe_write(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size
 uint8_t *cpu_host_span(struct vcpu *v, uint32_t linear, enum mmu_access access) {
     struct mmu_fault fault;
     bool faulted;
-    uint8_t *host = tlb_lookup(v, linear, cpu_user(v), 1, access == MMU_WRITE);
+    uint8_t *host = cpu_tlb_lookup(v, linear, cpu_user(v), 1, access == MMU_WRITE);
     return host ? host : mmu_host(v->mmu, linear, access, cpu_user(v), &faulted, &fault);
 }
 

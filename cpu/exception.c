@@ -3,7 +3,6 @@
 // every push of the delivery has succeeded.
 #include "cpu/semantics.h"
 
-#define DR6_BS    (1u << 14)
 #define IDT_ERROR 2u // the IDT bit of an error code
 
 enum event_kind { EVENT_FAULT, EVENT_SOFTWARE, EVENT_ICEBP, EVENT_EXTERNAL };
@@ -38,11 +37,6 @@ int cpu_raise_error(struct vcpu *v, enum cpu_vector vector, uint32_t error) {
 
 int cpu_raise_page(struct vcpu *v, const struct mmu_fault *fault) {
     return note(v, VECTOR_PF, true, fault->error, fault->linear);
-}
-
-void cpu_raise_single_step(struct vcpu *v) {
-    v->dr[6] |= DR6_BS;
-    cpu_raise(v, VECTOR_DB);
 }
 
 // ---- Delivery ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 // 5.4 to 5.6; vol. 2, MOV to a segment register. Light code: general registers only, no library calls. Descriptor tables
 // are read and written as a supervisor whatever the CPL.
 #include "cpu/semantics.h"
+#include "mmu/copy.h"
 
 // ---- Descriptors ---------------------------------------------------------------------------------------------------------
 
@@ -32,13 +33,20 @@ int cpu_need_descriptor(struct vcpu *v, uint32_t selector, enum cpu_vector vecto
     }
 }
 
+static uint32_t descriptor_base(uint64_t descriptor) {
+    return (uint32_t)(descriptor >> 16 & 0xffffff) | (uint32_t)(descriptor >> 32 & 0xff000000u);
+}
+
+static uint32_t descriptor_limit(uint64_t descriptor) {
+    uint32_t limit = (uint32_t)(descriptor & 0xffff) | (uint32_t)(descriptor >> 32 & 0xf0000);
+    return descriptor >> 55 & 1 ? limit << 12 | 0xfff : limit;
+}
+
 void cpu_unpack_segment(struct cpu_segment *segment, uint32_t selector, uint64_t descriptor) {
-    uint32_t low = (uint32_t)descriptor, high = (uint32_t)(descriptor >> 32);
-    uint32_t limit = (low & 0xffff) | (high & 0xf0000);
     segment->selector = (uint16_t)selector;
     segment->attr = (uint16_t)descriptor_attr(descriptor);
-    segment->base = low >> 16 | (high & 0xff) << 16 | (high & 0xff000000u);
-    segment->limit = high & (1u << 23) ? limit << 12 | 0xfff : limit;
+    segment->base = descriptor_base(descriptor);
+    segment->limit = descriptor_limit(descriptor);
 }
 
 int cpu_mark_accessed(struct vcpu *v, uint32_t selector, uint64_t *descriptor) {
@@ -55,55 +63,72 @@ int cpu_mark_accessed(struct vcpu *v, uint32_t selector, uint64_t *descriptor) {
 
 // ---- Hidden parts and mode bits ------------------------------------------------------------------------------------------
 
-static bool is_whole_writable(const struct cpu_segment *s) {
-    return s->limit == 0xffffffffu && (s->attr & (ATTR_P | ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN | ATTR_WRITABLE)) ==
-                                          (ATTR_P | ATTR_S | ATTR_WRITABLE);
+static bool is_whole_writable(uint32_t attr, uint32_t limit) {
+    return limit == 0xffffffffu && (attr & (ATTR_P | ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN | ATTR_WRITABLE)) ==
+                                       (ATTR_P | ATTR_S | ATTR_WRITABLE);
 }
 
 // FS and GS are never FLAT, so that null, flat and based ones share one mode; ES, SS and DS are hardly ever null or based.
-static enum mode_seg kind_of(unsigned seg, const struct cpu_segment *s) {
-    bool whole = is_whole_writable(s), null = !(s->attr & ATTR_P);
+static enum mode_seg kind_of(unsigned seg, uint32_t attr, uint32_t base, uint32_t limit) {
+    bool whole = is_whole_writable(attr, limit), null = !(attr & ATTR_P);
     switch (seg) {
     case CPU_SEG_FS:
     case CPU_SEG_GS: return whole || null ? MODE_SEG_BASED : MODE_SEG_CHECKED;
-    case CPU_SEG_SS: return whole && s->base == 0 ? MODE_SEG_FLAT : MODE_SEG_CHECKED;
-    default: return !whole ? MODE_SEG_CHECKED : s->base == 0 ? MODE_SEG_FLAT : MODE_SEG_BASED;
+    case CPU_SEG_SS: return whole && base == 0 ? MODE_SEG_FLAT : MODE_SEG_CHECKED;
+    default: return !whole ? MODE_SEG_CHECKED : base == 0 ? MODE_SEG_FLAT : MODE_SEG_BASED;
     }
 }
 
-static void set_code_mode(struct vcpu *v, const struct cpu_segment *s) {
+static void set_code_mode(struct vcpu *v, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit) {
+    bool real = !cpu_protected(v), v86 = v->abi.sys_flags & EFLAGS_VM;
     uint32_t mode = v->segment_mode & ~(uint32_t)(MODE_CODE32 | MODE_CS_CHECKED | MODE_ONE);
-    if (s->attr & ATTR_DB)
+    if (attr & ATTR_DB)
         mode |= MODE_CODE32;
-    if (!(s->attr & ATTR_DB) || s->base != 0 || s->limit != 0xffffffffu)
+    if (!(attr & ATTR_DB) || base != 0 || limit != 0xffffffffu)
         mode |= MODE_CS_CHECKED | MODE_ONE;
+    v->segment_mode = mode;
+    v->cpl = real ? 0 : v86 ? 3 : selector & 3;
+}
+
+// Values come one by one, not as a structure: reading back in one piece what was just written in halves is slow.
+void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit) {
+    v->seg[seg].selector = (uint16_t)selector;
+    v->seg[seg].attr = (uint16_t)attr;
+    v->seg[seg].base = base;
+    v->seg[seg].limit = limit;
+    v->memo[seg].valid = false;
+    v->abi.seg_selector[seg] = selector;
+    v->abi.seg_base[seg] = base;
+    v->abi.seg_base_p[seg] = attr & ATTR_P ? (uint64_t)(uintptr_t)&v->abi.seg_base[seg] : engine_guard_page(v);
+    if (seg == CPU_SEG_CS) {
+        set_code_mode(v, selector, attr, base, limit);
+        return;
+    }
+    unsigned shift = MODE_SEG_SHIFT + 2 * seg;
+    uint32_t mode = (v->segment_mode & ~(3u << shift)) | (uint32_t)kind_of(seg, attr, base, limit) << shift;
+    if (seg == CPU_SEG_SS)
+        mode = (mode & ~(uint32_t)MODE_STACK32) | (attr & ATTR_DB ? (uint32_t)MODE_STACK32 : 0);
     v->segment_mode = mode;
 }
 
 void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *segment) {
-    const struct cpu_segment s = *segment;
-    v->seg[seg] = s;
-    v->memo[seg].valid = false;
-    v->abi.seg_selector[seg] = s.selector;
-    v->abi.seg_base[seg] = s.base;
-    v->abi.seg_base_p[seg] =
-        s.attr & ATTR_P ? (uint64_t)(uintptr_t)&v->abi.seg_base[seg] : engine_guard_page(v);
-    if (seg == CPU_SEG_CS) {
-        bool real = !cpu_protected(v), v86 = v->abi.sys_flags & EFLAGS_VM;
-        v->cpl = real ? 0 : v86 ? 3 : s.selector & 3;
-        set_code_mode(v, &s);
-        return;
-    }
-    unsigned shift = MODE_SEG_SHIFT + 2 * seg;
-    uint32_t mode = (v->segment_mode & ~(3u << shift)) | (uint32_t)kind_of(seg, &s) << shift;
-    if (seg == CPU_SEG_SS)
-        mode = (mode & ~(uint32_t)MODE_STACK32) | (s.attr & ATTR_DB ? (uint32_t)MODE_STACK32 : 0);
-    v->segment_mode = mode;
+    cpu_commit_fields(v, seg, segment->selector, segment->attr, segment->base, segment->limit);
 }
 
-void cpu_null_segment(struct vcpu *v, unsigned seg, uint32_t selector) {
-    const struct cpu_segment null = {.selector = (uint16_t)selector, .attr = 0, .base = 0, .limit = 0};
-    cpu_commit_segment(v, seg, &null);
+static void commit_descriptor(struct vcpu *v, unsigned seg, uint32_t selector, uint64_t descriptor) {
+    cpu_commit_fields(v, seg, selector, descriptor_attr(descriptor), descriptor_base(descriptor),
+                      descriptor_limit(descriptor));
+}
+
+static void load_null(struct vcpu *v, unsigned seg, uint32_t selector) {
+    bool valid = v->memo[seg].valid; // null and back is what kernels do with FS and GS
+    cpu_commit_fields(v, seg, selector, 0, 0, 0);
+    v->memo[seg].valid = valid;
+}
+
+void cpu_forget_descriptors(struct vcpu *v) {
+    for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++)
+        v->memo[seg].valid = false;
 }
 
 void cpu_drop_inner_segments(struct vcpu *v) {
@@ -111,7 +136,7 @@ void cpu_drop_inner_segments(struct vcpu *v) {
     for (unsigned i = 0; i < sizeof data; i++) {
         unsigned attr = v->seg[data[i]].attr;
         if ((attr & ATTR_P) && attr_dpl(attr) < v->cpl && !attr_is_conforming(attr))
-            cpu_null_segment(v, data[i], 0);
+            load_null(v, data[i], 0);
     }
 }
 
@@ -144,37 +169,49 @@ static int load_real(struct vcpu *v, unsigned seg, uint16_t selector) {
     return 0;
 }
 
-int cpu_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
-    struct segment_memo *memo = &v->memo[seg];
+// The selector's descriptor is the one that the last load through it found, at the same privilege: then its checks would
+// pass again. GDT only; a move of the table makes the memo void.
+static bool is_known(struct vcpu *v, const struct segment_memo *memo, uint16_t selector) {
+    if (!memo->valid || memo->selector != selector || memo->cpl != v->cpl || (selector & 4))
+        return false;
+    const uint8_t *host = cpu_tlb_lookup(v, v->gdt_base + (selector & 0xfff8u), false, 8, false);
+    return host && *(const copy_u64 *)host == memo->descriptor;
+}
+
+static int load_checked(struct vcpu *v, unsigned seg, uint16_t selector) {
     uint64_t descriptor;
-    v->stats->segment_loads++;
-    if (!cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM))
-        return load_real(v, seg, selector);
-    if (selector_is_null(selector)) {
-        if (seg == CPU_SEG_SS)
-            return cpu_raise_error(v, VECTOR_GP, 0);
-        const struct segment_memo kept = *memo; // null and back is what kernels do with FS and GS
-        cpu_null_segment(v, seg, selector);
-        *memo = kept;
-        return 0;
-    }
     if (cpu_need_descriptor(v, selector, VECTOR_GP, 0, &descriptor) < 0)
         return -1;
-    bool known = memo->valid && memo->selector == selector && memo->cpl == v->cpl && memo->descriptor == descriptor;
-    if (known && v->seg[seg].selector == selector)
-        return 0;
-    if (!known) {
-        unsigned attr = descriptor_attr(descriptor);
-        if ((seg == CPU_SEG_SS ? check_stack_segment(v, selector, attr) : check_data_segment(v, selector, attr)) < 0 ||
-            cpu_mark_accessed(v, selector, &descriptor) < 0)
-            return -1;
-    }
-    struct cpu_segment s;
-    cpu_unpack_segment(&s, selector, descriptor);
-    cpu_commit_segment(v, seg, &s);
+    unsigned attr = descriptor_attr(descriptor);
+    if ((seg == CPU_SEG_SS ? check_stack_segment(v, selector, attr) : check_data_segment(v, selector, attr)) < 0 ||
+        cpu_mark_accessed(v, selector, &descriptor) < 0)
+        return -1;
+    struct segment_memo *memo = &v->memo[seg];
+    commit_descriptor(v, seg, selector, descriptor);
     memo->selector = selector;
     memo->cpl = v->cpl;
     memo->descriptor = descriptor;
     memo->valid = true;
+    return 0;
+}
+
+int cpu_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
+    struct segment_memo *memo = &v->memo[seg];
+    v->stats->segment_loads++;
+    if (!cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM))
+        return load_real(v, seg, selector);
+    if (is_known(v, memo, selector)) {
+        if (v->seg[seg].selector != selector) {
+            commit_descriptor(v, seg, selector, memo->descriptor);
+            memo->valid = true;
+        }
+        return 0;
+    }
+    if (!selector_is_null(selector))
+        return load_checked(v, seg, selector);
+    if (seg == CPU_SEG_SS)
+        return cpu_raise_error(v, VECTOR_GP, 0);
+    if (v->seg[seg].selector != selector || v->seg[seg].attr)
+        load_null(v, seg, selector);
     return 0;
 }

@@ -84,6 +84,15 @@ static inline unsigned cpu_iopl(const struct vcpu *v) {
 
 // ---- access.c ------------------------------------------------------------------------------------------------------------
 
+// The operand in the monitor's mapping if the software TLB knows it and it does not cross a page; else NULL.
+static inline uint8_t *cpu_tlb_lookup(struct vcpu *v, uint32_t linear, bool user, unsigned size, bool write) {
+    struct abi_tlb *tlb = &v->abi.tlb[user];
+    unsigned slot = linear >> 12 & (ABI_TLB_ENTRIES - 1);
+    uint32_t ntag = write ? tlb->ntag_write[slot] : tlb->ntag_read[slot];
+    if (ntag + linear + (size - 1) >= RAM_PAGE_SIZE)
+        return NULL;
+    return (uint8_t *)(uintptr_t)(tlb->addend[slot] + linear);
+}
 // Does [offset, offset+size) lie within the segment's limit? size 1 to 4096. Nothing else is checked.
 bool cpu_limit_ok(const struct cpu_segment *segment, uint32_t offset, unsigned size);
 int cpu_read_linear(struct vcpu *v, uint32_t linear, bool user, void *data, unsigned size);
@@ -107,8 +116,10 @@ void cpu_unpack_segment(struct cpu_segment *segment, uint32_t selector, uint64_t
 int cpu_mark_accessed(struct vcpu *v, uint32_t selector, uint64_t *descriptor);
 // Writes the register with its hidden part and what is derived from it; for CS also the CPL. No checks, no mode update.
 void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *segment);
-// Makes a data segment register null.
-void cpu_null_segment(struct vcpu *v, unsigned seg, uint32_t selector);
+// The same from single values.
+void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit);
+// What segment loads remember is void: a descriptor table moved.
+void cpu_forget_descriptors(struct vcpu *v);
 // Nulls ES, DS, FS, GS where the new CPL may not use them (return to an outer ring).
 void cpu_drop_inner_segments(struct vcpu *v);
 

@@ -20,6 +20,13 @@ static int stack_fault(struct vcpu *v, const struct cpu_stack *stack) {
     return cpu_raise_error(v, VECTOR_SS, stack->error);
 }
 
+// #AC for the natural alignment of each item. Pushes of a handler's frame are made in its ring and are never checked.
+static int align_check(struct vcpu *v, uint32_t linear, bool user, unsigned size) {
+    if ((v->mode & MODE_ALIGN) && user && (linear & (size - 1)))
+        return cpu_raise_error(v, VECTOR_AC, 0);
+    return 0;
+}
+
 // Items that wrap around the end of a 16-bit stack, one by one after a check of all.
 static int push_wrapped(struct vcpu *v, const struct cpu_stack *stack, const uint32_t *items, unsigned count,
                         unsigned size, uint32_t mask) {
@@ -58,6 +65,8 @@ int cpu_stack_push(struct vcpu *v, struct cpu_stack *stack, const uint32_t *item
         uint32_t linear = stack->segment.base + bottom, top = linear + bytes - size;
         // The items go down: when both pages of a frame are missing, the upper one is what faults.
         struct mmu_fault fault;
+        if (align_check(v, linear, stack->user, size) < 0)
+            return -1;
         if ((linear ^ top) >> 12 && mmu_probe_write(v->mmu, top, stack->user, size, &fault) < 0)
             return cpu_raise_page(v, &fault);
         if (cpu_write_linear(v, linear, stack->user, frame, bytes) < 0)
@@ -73,7 +82,10 @@ int cpu_stack_peek(struct vcpu *v, uint32_t skip, uint32_t *items, unsigned coun
     uint32_t offset = (v->abi.gpr[CPU_ESP] + skip) & mask;
     bool whole = offset + bytes - 1 <= mask && offset + bytes - 1 >= offset;
     uint8_t frame[STACK_BYTES_MAX];
-    if (whole && cpu_read(v, CPU_SEG_SS, offset, frame, bytes) < 0)
+    uint32_t linear;
+    if (whole && (cpu_segment_linear(v, CPU_SEG_SS, offset, bytes, MMU_READ, &linear) < 0 ||
+                  align_check(v, linear, cpu_user(v), size) < 0 ||
+                  cpu_read_linear(v, linear, cpu_user(v), frame, bytes) < 0))
         return -1;
     for (unsigned i = 0; i < count; i++) {
         items[i] = 0;

@@ -38,6 +38,7 @@ static enum callout_result store_table(struct vcpu *v, uint32_t rm, uint32_t off
 }
 
 enum callout_result callout_LGDT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    cpu_forget_descriptors(v);
     return load_table(v, r9, r8, word, &v->gdt_base, &v->gdt_limit);
 }
 
@@ -85,8 +86,7 @@ enum callout_result callout_LLDT(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
             return callout_failed(v);
         cpu_unpack_segment(&v->ldtr, selector, descriptor);
     }
-    for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++)
-        v->memo[seg].valid = false;
+    cpu_forget_descriptors(v);
     return CALLOUT_CONTINUE;
 }
 

@@ -153,8 +153,6 @@ uint32_t cpu_linear_eip(const struct vcpu *v); // CS base + EIP
 // Recomputes what depends on CR0, CR4, EFER or A20 and hands them to the mmu, which drops its translations. 0, or -1 if
 // a PDPTE has a reserved bit set (control.c). The caller flushes roots and calls cpu_mode_update.
 int cpu_control_apply(struct vcpu *v);
-// v->fault becomes the #DB of a single step (DR6.BS set), to be delivered at the next instruction (exception.c).
-void cpu_raise_single_step(struct vcpu *v);
 
 // ---- Memory through segments (access.c): checks type, limit, canonical rules; #GP(0) or #SS(0); 0 or -1 with v->fault ------
 

@@ -202,6 +202,10 @@ static void alignment_checks(void **state) {
     assert_int_equal(cpu_read(f->v, CPU_SEG_DS, DATA + 2, &value, 4), -1);
     assert_int_equal(f->v->fault.vector, VECTOR_AC);
     assert_int_equal(cpu_read(f->v, CPU_SEG_DS, DATA + 4, &value, 4), 0);
+    f->v->abi.gpr[CPU_ESP] = STACK3 - 2;
+    assert_fault(f, run(f, CALLOUT_PUSHA, 0, 0, 4), VECTOR_AC, 0);
+    assert_fault(f, run(f, CALLOUT_POPA, 0, 0, 4), VECTOR_AC, 0);
+    assert_int_equal(run(f, CALLOUT_PUSHA, 0, 0, 2), CALLOUT_CONTINUE);
 }
 
 static void questions(void **state) {
