@@ -40,21 +40,57 @@ static void populate_around(const struct fill *fill, unsigned first, unsigned en
 
 // ---- Large pages -------------------------------------------------------------------------------------------------------
 
-// Gives all pages [first, end) of a large region but those with code the same right, in runs.
-static bool protect_around_code(const struct fill *fill, unsigned first, unsigned end, bool code, bool writable) {
+// Write-protects the frames with code among pages [first, end) of a large region, in runs.
+static bool protect_code(const struct fill *fill, unsigned first, unsigned end) {
     uint32_t frame0 = (uint32_t)(fill->page->gpa >> 12) - fill->at;
     for (unsigned n = first; n < end;) {
         unsigned run = n;
-        while (run < end && mmu_frame_has_code(fill->mmu, frame0 + run) == code &&
-               bit_get(fill->region->present, run) && bit_get(fill->region->writable, run) != writable) {
+        while (run < end && mmu_frame_has_code(fill->mmu, frame0 + run)) {
             run++;
         }
-        if (run > n && !window_protect(fill->mmu, fill->window, fill->region, n, run - n, writable)) {
+        if (run > n && !window_protect(fill->mmu, fill->window, fill->region, n, run - n, false)) {
             return false;
         }
         n = run > n ? run : n + 1;
     }
     return true;
+}
+
+static bool block_has_code(const struct fill *fill, unsigned block) {
+    uint32_t frame = (uint32_t)(fill->page->gpa >> 12) - fill->at + block * GUARD_BLOCK;
+    bool code = false;
+    for (unsigned i = 0; i < GUARD_BLOCK && frame + i < fill->mmu->ram->size / RAM_PAGE_SIZE; i++) {
+        code |= mmu_frame_has_code(fill->mmu, frame + i);
+    }
+    return code;
+}
+
+// A write to a large page that is shown read-only: all of it becomes writable but the blocks with code, and of the block
+// written to all but the code itself.
+static bool upgrade_large(const struct fill *fill) {
+    uint32_t frame0 = (uint32_t)(fill->page->gpa >> 12) - fill->at;
+    unsigned pages = region_pages(fill->mmu);
+    unsigned here = guard_block(fill->at);
+    unsigned run = 0; // pages before n that are to change
+    bool skip = false;
+    if (block_has_code(fill, here)) {
+        fill->region->mixed |= 1ull << here;
+    }
+    for (unsigned n = 0; n < pages; n++) {
+        if (n % GUARD_BLOCK == 0) {
+            skip = guard_block(n) != here && block_has_code(fill, guard_block(n));
+        }
+        if (!skip && bit_get(fill->region->present, n) && !bit_get(fill->region->writable, n) &&
+            !mmu_frame_has_code(fill->mmu, frame0 + n)) {
+            run++;
+            continue;
+        }
+        if (run && !window_protect(fill->mmu, fill->window, fill->region, n - run, run, true)) {
+            return false;
+        }
+        run = 0;
+    }
+    return !run || window_protect(fill->mmu, fill->window, fill->region, pages - run, run, true);
 }
 
 static bool map_large_part(const struct fill *fill, unsigned first, unsigned end, bool writable) {
@@ -65,7 +101,7 @@ static bool map_large_part(const struct fill *fill, unsigned first, unsigned end
     if (!window_map(fill->mmu, fill->window, fill->region, first, end - first, frame0 + first, writable, false)) {
         return false;
     }
-    return !writable || protect_around_code(fill, first, end, true, false);
+    return !writable || protect_code(fill, first, end);
 }
 
 static enum window_result fill_large(const struct fill *fill) {
@@ -73,8 +109,7 @@ static enum window_result fill_large(const struct fill *fill) {
     unsigned pages = region_pages(mmu);
     bool writable = fill->page->writable && fill->page->dirty;
     if (bit_get(fill->region->present, fill->at)) {
-        if (!fill->write || bit_get(fill->region->writable, fill->at) ||
-            !protect_around_code(fill, 0, pages, false, true)) {
+        if (!fill->write || bit_get(fill->region->writable, fill->at) || !upgrade_large(fill)) {
             return WINDOW_SOFT; // a fault on what is shown already: nothing that a mapping could mend
         }
         fill->region->pde = region_pde(mmu, fill->region); // with D
@@ -120,6 +155,11 @@ static enum window_result upgrade(const struct fill *fill, const uint8_t *table)
     unsigned first = fill->at;
     unsigned end = fill->at + 1;
     unsigned lo = fill->at & ~(FILL_AROUND - 1);
+    for (unsigned n = lo; n < lo + FILL_AROUND; n++) {
+        if (bit_get(fill->region->present, n) && mmu_frame_has_code(fill->mmu, entry_frame(region_entry(fill->mmu, table, n)))) {
+            fill->region->mixed |= 1ull << guard_block(fill->at);
+        }
+    }
     for (; first > lo && bit_get(fill->region->present, first - 1) && !bit_get(fill->region->writable, first - 1) &&
            entry_writable(fill, region_entry(fill->mmu, table, first - 1));
          first--) {

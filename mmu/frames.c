@@ -18,10 +18,24 @@ static unsigned run_end(const struct region *region, unsigned page, unsigned lim
     return limit;
 }
 
+// Protects a page, and the writable ones around it in its block: code lies together, and one call does for many frames.
+// Where such a block is written after all, fill.c marks it as mixed.
 static bool protect_page(struct mmu *mmu, struct window *window, struct region *region, unsigned page) {
-    if (bit_get(region->writable, page)) {
-        window_protect(mmu, window, region, page, 1, false);
+    if (!bit_get(region->writable, page)) {
+        return true;
     }
+    unsigned first = page;
+    unsigned end = page + 1;
+    if (!(region->mixed >> guard_block(page) & 1)) {
+        unsigned lo = page & ~(GUARD_BLOCK - 1);
+        while (first > lo && bit_get(region->writable, first - 1)) {
+            first--;
+        }
+        while (end < lo + GUARD_BLOCK && bit_get(region->writable, end)) {
+            end++;
+        }
+    }
+    window_protect(mmu, window, region, first, end - first, false);
     return true;
 }
 

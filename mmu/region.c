@@ -71,6 +71,7 @@ struct region *region_get(struct mmu *mmu, struct window *window, uint32_t linea
     region->large = region->local = region->marked = false;
     region->churn_epoch = epoch_now();
     region->pde = 0;
+    region->mixed = 0;
     for (unsigned i = 0; i < REGION_WORDS; i++) {
         region->present[i] = region->writable[i] = region->joined[i] = 0;
     }

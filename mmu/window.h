@@ -16,6 +16,7 @@
 #define REGION_POOL     4096u
 #define VIEW_COUNT      64u
 #define FILL_AROUND     16u               // pages populated around a faulting one
+#define GUARD_BLOCK     16u               // pages write-protected together when one of them gets code
 #define CHURN_BLOCK     16u               // pages that share one churn counter
 #define CHURN_LIMIT     2u                // invalidations after which a page is left to soft instructions
 #define CHURN_TSC_SHIFT 28                // an epoch of about 0.1 s, after which counters are halved
@@ -31,6 +32,7 @@ struct region {
     uint32_t vmas;       // upper bound of the host's mappings for it
     uint32_t churn_epoch;
     uint64_t pde;        // as last checked
+    uint64_t mixed;      // by GUARD_BLOCK: code and data that is written; its pages are protected one by one
     uint64_t present[REGION_WORDS];  // shown in the window: a host mapping of the right frame exists
     uint64_t writable[REGION_WORDS]; // of these, those mapped writable
     uint64_t joined[REGION_WORDS];   // of these, those that show the frame after the one of the page before
@@ -128,6 +130,10 @@ bool window_protect(struct mmu *mmu, struct window *window, struct region *regio
 void window_populate(struct mmu *mmu, struct window *window, struct region *region, unsigned first, unsigned count);
 // Empties the window with one call. Its regions stay, empty.
 void window_empty(struct mmu *mmu, struct window *window);
+
+static inline unsigned guard_block(unsigned page) {
+    return page / GUARD_BLOCK;
+}
 
 // ---- region.c ----------------------------------------------------------------------------------------------------------
 

@@ -109,6 +109,32 @@ static void large_page(void **state) {
     }
 }
 
+// Code that lies together is protected by one call a block; a block that is written as well gets it page by page.
+static void code_blocks(void **state) {
+    (void)state;
+    struct fixture *f = start(MMU_FORM_DIRECT, CONTROL_CR4_PSE);
+    fixture_set(f, fixture_pde(f, FIXTURE_CR3, 0xc0800000), 0x800000 | PTE_P | PTE_RW | PTE_PS | PTE_A | PTE_D);
+    expect_write(f, false, 0xc0800000, 1);
+    for (uint32_t i = 0; i < 32; i++) {
+        mmu_protect_frame(f->mmu, 0x820 + i);
+    }
+    assert_int_equal(f->stats.host_protects, 2);
+    expect_soft(f, false, 0xc0825000, true);
+    mmu_protect_frame(f->mmu, 0x840);
+    mmu_protect_frame(f->mmu, 0x850);
+    expect_write(f, false, 0xc0842000, 2); // data in the third block; the other blocks stay as they are
+    assert_int_equal(direct_signals(), 1);
+    assert_int_equal(f->stats.host_protects, 5);
+    expect_write(f, false, 0xc084f000, 3);
+    assert_int_equal(direct_signals(), 0);
+    mmu_protect_frame(f->mmu, 0x845);
+    expect_write(f, false, 0xc0846000, 4);
+    assert_int_equal(direct_signals(), 0);
+    expect_soft(f, false, 0xc0845000, true);
+    expect_soft(f, false, 0xc0840000, true);
+    fixture_destroy(f);
+}
+
 static void hole_and_devices(void **state) {
     (void)state;
     struct fixture *f = start(MMU_FORM_DIRECT, CONTROL_CR4_PSE);
@@ -433,6 +459,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_page_is_read_only_first), cmocka_unit_test(fault_around),
         cmocka_unit_test(large_page),                    cmocka_unit_test(hole_and_devices),
+        cmocka_unit_test(code_blocks),
         cmocka_unit_test(physical),                      cmocka_unit_test(user_pages_at_cpl_0),
         cmocka_unit_test(invlpg_and_cr3),                cmocka_unit_test(downgrade_in_one_call),
         cmocka_unit_test(prefill),                       cmocka_unit_test(churn_goes_soft),
