@@ -7,6 +7,7 @@
 enum {
     DEBUG_EXIT_PORT = 0xf4,
     MULTIBOOT_LOADED = 0x2badb002,
+    MULTIBOOT_INFO_MEMORY = 1 << 0,
     MULTIBOOT_INFO_CMDLINE = 1 << 2,
     COMMAND_LINE_MAX = 256,
     REPORTS_MAX = 100, // failed checks that are printed
@@ -25,7 +26,8 @@ static struct {
     const char *context; // check_context
     unsigned failures;   // of all tests
     u32 pages;           // next free physical page
-    void *jump[5];       // __builtin_setjmp of the test loop
+    u32 memory_kib;
+    void *jump[5]; // __builtin_setjmp of the test loop
 } rt;
 
 void guest_exit(u32 value) {
@@ -127,6 +129,10 @@ __attribute__((weak)) void main(void) {
     run_tests();
 }
 
+u32 memory_kib(void) {
+    return rt.memory_kib;
+}
+
 u32 page_alloc(unsigned pages) {
     u32 address = rt.pages;
     rt.pages += pages * 4096;
@@ -142,6 +148,8 @@ void rt_main(u32 magic, const struct multiboot_info *info) {
         for (size_t i = 0; i < COMMAND_LINE_MAX - 1 && from[i]; i++)
             rt.command_line[i] = from[i];
     }
+    if (magic == MULTIBOOT_LOADED && (info->flags & MULTIBOOT_INFO_MEMORY))
+        rt.memory_kib = info->mem_upper;
     serial_init();
     segments_init();
     exec_init();

@@ -166,6 +166,7 @@ size_t strlen(const char *s);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t size);
 
+u32 memory_kib(void);           // memory above 1 MiB, as the loader told
 u32 page_alloc(unsigned pages); // physical address of zeroed pages, given back at the end of each test
 
 #endif

@@ -1,0 +1,1 @@
+add_guest(demo demo SOURCES shell.c console.c commands.c)

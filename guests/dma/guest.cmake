@@ -1,0 +1,1 @@
+add_guest(dma dma SOURCES dma.c)

@@ -1,0 +1,1 @@
+add_guest(stops stops SOURCES stops.c)
