@@ -115,18 +115,24 @@ unsigned cache_kill_frame(struct cache *cache, uint32_t frame) {
     return killed;
 }
 
-unsigned cache_kill_at(struct cache *cache, uint32_t frame, uint32_t offset, uint32_t mode) {
-    struct slice *slice = cache_find_slice(cache, frame, mode);
+static unsigned kill_covering(struct cache *cache, struct block *first, uint32_t offset, uint32_t mode) {
     unsigned killed = 0;
-    for (struct block *block = slice ? slice->blocks : NULL, *next; block; block = next) {
+    for (struct block *block = first, *next; block; block = next) {
         next = block->next_in_slice;
-        if (block->offset <= offset && offset < block->offset + (uint32_t)block->guest_size) {
+        if (block->mode == mode && block->offset <= offset && offset < block->offset + (uint32_t)block->guest_size) {
             block_kill(cache, block);
             retain_remove(block); // its bytes are the same but it must not come back in this form
             killed++;
         }
     }
     return killed;
+}
+
+unsigned cache_kill_at(struct cache *cache, uint32_t frame, uint32_t offset, uint32_t mode) {
+    struct slice *slice = cache_find_slice(cache, frame, mode);
+    struct frame_code *code = frame_code_find(cache, frame);
+    return (slice ? kill_covering(cache, slice->blocks, offset, mode) : 0) +
+           (code ? kill_covering(cache, code->loose, offset, mode) : 0);
 }
 
 // What one block's records take at most, and how much of them is reserved for each byte of host code.

@@ -218,8 +218,13 @@ static void run_block(struct vcpu *v) {
     link_exit(v, block);
     e->one_shot = mode & (MODE_ONE | MODE_CS_CHECKED);
     e->last_callout = CALLOUT_COUNT;
+    e->again = false;
     enter(v, block, linear);
     e->one_shot = false;
+    if (e->again) {
+        v->abi.shadow = shadow;
+        return;
+    }
     if (step && !e->fault_pending && !e->stopping && !step_suppressed(v)) { // SDM vol. 3B 17.3.1.4
         v->dr[6] |= 1u << 14;
         cpu_raise(v, VECTOR_DB);

@@ -37,6 +37,7 @@ struct engine {
     bool code_killed;  // a write hit translated code since the last entry: leave at the next instruction
     uint8_t last_callout; // id of the last callout: some of them suppress the single-step trap
     uint32_t fault_eip; // with EXIT_FAULT: the instruction's EIP
+    bool again;         // left before the instruction at EIP was executed: it is no single step, and shadows stay
     bool fault_pending; // v->fault is to be delivered at abi.eip before anything runs
     struct block *link_from; // the exit that led here, to be linked once its target exists
     unsigned link_index;

@@ -86,6 +86,7 @@ static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block_mark
 
 // Leaves for the dispatcher, to run the instruction anew.
 static void redirect_again(struct vcpu *v, greg_t *regs, const struct block_mark *mark) {
+    v->engine->again = true;
     restore_pointers(regs);
     regs[REG_R8] = (uint32_t)((uint32_t)regs[REG_R11] + mark->guest);
     regs[REG_RIP] = v->engine->stub[STUB_EXIT];

@@ -17,27 +17,6 @@ struct fill {
     bool write;
 };
 
-static void populate_around(const struct fill *fill, unsigned first, unsigned end) {
-    unsigned lo = fill->at & ~(FILL_AROUND - 1);
-    unsigned hi = lo + FILL_AROUND;
-    bool writable = bit_get(fill->region->writable, fill->at);
-    lo = lo < first ? first : lo;
-    hi = hi > end ? end : hi;
-    // One call needs one kind of mapping.
-    for (unsigned n = fill->at; n > lo; n--) {
-        if (bit_get(fill->region->writable, n - 1) != writable || !bit_get(fill->region->present, n - 1)) {
-            lo = n;
-        }
-    }
-    for (unsigned n = fill->at + 1; n < hi; n++) {
-        if (bit_get(fill->region->writable, n) != writable || !bit_get(fill->region->present, n)) {
-            hi = n;
-        }
-    }
-    window_populate(fill->mmu, fill->window, fill->region, lo, hi - lo);
-    fill->mmu->stats->pages_filled += hi - lo;
-}
-
 // ---- Large pages -------------------------------------------------------------------------------------------------------
 
 // Write-protects the frames with code among pages [first, end) of a large region, in runs.
@@ -98,9 +77,10 @@ static bool map_large_part(const struct fill *fill, unsigned first, unsigned end
     if (first >= end) {
         return true;
     }
-    if (!window_map(fill->mmu, fill->window, fill->region, first, end - first, frame0 + first, writable, false)) {
+    if (!window_map(fill->mmu, fill->window, fill->region, first, end - first, frame0 + first, writable, true)) {
         return false;
     }
+    fill->mmu->stats->pages_filled += end - first;
     return !writable || protect_code(fill, first, end);
 }
 
@@ -125,11 +105,13 @@ static enum window_result fill_large(const struct fill *fill) {
         hole = RAM_HOLE_START / RAM_PAGE_SIZE;
         hole_end = RAM_HOLE_END / RAM_PAGE_SIZE;
     }
-    if (!map_large_part(fill, 0, hole, writable) || !map_large_part(fill, hole_end, end, writable)) {
+    unsigned lo = fill->at & ~(FILL_LARGE - 1);
+    unsigned hi = lo + FILL_LARGE < end ? lo + FILL_LARGE : end;
+    if (!map_large_part(fill, lo, hole < hi ? hole : hi, writable) ||
+        !map_large_part(fill, hole_end > lo ? hole_end : lo, hi, writable)) {
         return WINDOW_SOFT;
     }
     fill->region->local = !mmu->pge || !fill->page->global;
-    populate_around(fill, 0, end);
     return WINDOW_MAPPED;
 }
 
@@ -192,23 +174,20 @@ static enum window_result fill_small(const struct fill *fill) {
     uint32_t frame = entry_frame(like);
     unsigned first = fill->at;
     unsigned end = fill->at + 1;
-    while (first > 0 && frame > fill->at - first && joins(fill, table, like, first - 1, frame - (fill->at - first) - 1, writable)) {
+    unsigned lo = fill->at & ~(FILL_LARGE - 1);
+    unsigned hi = lo + FILL_LARGE < region_pages(mmu) ? lo + FILL_LARGE : region_pages(mmu);
+    while (first > lo && frame > fill->at - first && joins(fill, table, like, first - 1, frame - (fill->at - first) - 1, writable)) {
         first--;
     }
-    while (end < region_pages(mmu) && joins(fill, table, like, end, frame + (end - fill->at), writable)) {
+    while (end < hi && joins(fill, table, like, end, frame + (end - fill->at), writable)) {
         end++;
     }
-    bool small = end - first <= FILL_AROUND;
-    if (!window_map(mmu, fill->window, fill->region, first, end - first, frame - (fill->at - first), writable, small)) {
+    if (!window_map(mmu, fill->window, fill->region, first, end - first, frame - (fill->at - first), writable, true)) {
         return WINDOW_SOFT;
     }
     region_snapshot(mmu, fill->region, first, end - first);
     fill->region->local |= !mmu->pge || !(like & PTE_G);
-    if (small) {
-        mmu->stats->pages_filled += end - first;
-    } else {
-        populate_around(fill, first, end);
-    }
+    mmu->stats->pages_filled += end - first;
     return WINDOW_MAPPED;
 }
 

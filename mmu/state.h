@@ -72,6 +72,7 @@ struct mmu {
     bool supervisor_in_user_pages; // CPL 0 runs code from user pages: its window may show them
 
     struct tlb_side tlb_side[2];
+    uint64_t ram_present[RAM_MAX_SIZE / RAM_PAGE_SIZE / 64 / 64]; // chunks of RAM that the monitor has populated
     struct bounce bounce;
     struct window_state *windows;
 };

@@ -15,7 +15,9 @@
 #define REGION_INDEXES  2048u             // of 2 MiB regions in 4 GiB
 #define REGION_POOL     4096u
 #define VIEW_COUNT      64u
-#define FILL_AROUND     16u               // pages populated around a faulting one
+#define FILL_AROUND     16u               // pages made writable around a faulting one
+#define FILL_LARGE      256u              // pages of one run that are mapped, and populated, together: populating a page
+                                          // costs a tenth or less of a host fault on it
 #define GUARD_BLOCK     16u               // pages write-protected together when one of them gets code
 #define CHURN_BLOCK     16u               // pages that share one churn counter
 #define CHURN_LIMIT     2u                // invalidations after which a page is left to soft instructions
