@@ -16,7 +16,8 @@
 #define LOOP_EVENTS_MAX 16 // descriptors reported by one epoll_wait; the rest come in the next turn
 #define LOOP_TURN_FIRES 64 // timers fired and jobs run in one turn, so that neither can starve descriptors
 #define NO_DEADLINE     UINT64_MAX
-#define WAIT_MAX_NS     (3600ull * 1000000000ull) // a deadline further away is looked at again after this
+#define NS_PER_S        1000000000ull
+#define WAIT_MAX_NS     (3600 * NS_PER_S) // a deadline further away is looked at again after this
 
 struct event_loop {
     struct device_clock clock;
@@ -30,6 +31,8 @@ struct event_loop {
     struct event_watch *watches;
     struct event_job *jobs, **jobs_end;
     uint64_t host_deadline; // what the timerfd is set to, device clock
+    bool lent;              // a halted processor keeps the timers
+    uint64_t lent_until;    // and wakes for them at this time
 };
 
 static int loop_add_internal(struct event_loop *loop, int *fd) {
@@ -93,20 +96,26 @@ uint64_t event_loop_next_deadline(const struct event_loop *loop) {
     return loop->timers ? loop->timers->deadline : NO_DEADLINE;
 }
 
-// Sets the host timer for the first deadline if it is not set to something as early. Lock held.
+// Sets the host timer, or clears it for NO_DEADLINE. Lock held.
+static void loop_set_host_timer(struct event_loop *loop, uint64_t deadline) {
+    struct itimerspec spec = {0};
+    if (deadline != NO_DEADLINE) {
+        uint64_t now = event_loop_now(loop);
+        uint64_t wait = deadline > now ? deadline - now : 1; // 0 would clear it
+        if (wait > WAIT_MAX_NS)
+            wait = WAIT_MAX_NS;
+        spec.it_value = (struct timespec){.tv_sec = (time_t)(wait / NS_PER_S), .tv_nsec = (long)(wait % NS_PER_S)};
+    }
+    loop->host_deadline = deadline;
+    timerfd_settime(loop->timer_fd, 0, &spec, NULL);
+}
+
+// Makes sure that somebody wakes for the first deadline. Lock held.
 static void loop_program(struct event_loop *loop) {
     uint64_t deadline = event_loop_next_deadline(loop);
-    if (deadline >= loop->host_deadline)
-        return;
-    loop->host_deadline = deadline;
-    uint64_t now = event_loop_now(loop);
-    uint64_t wait = deadline > now ? deadline - now : 1; // 0 would disarm it
-    if (wait > WAIT_MAX_NS)
-        wait = WAIT_MAX_NS;
-    struct itimerspec spec = {
-        .it_value = {.tv_sec = (time_t)(wait / 1000000000u), .tv_nsec = (long)(wait % 1000000000u)},
-    };
-    timerfd_settime(loop->timer_fd, 0, &spec, NULL);
+    bool lender_wakes = loop->lent && deadline >= loop->lent_until;
+    if (deadline < loop->host_deadline && !lender_wakes)
+        loop_set_host_timer(loop, deadline);
 }
 
 void event_timer_init(struct event_timer *timer, struct event_loop *loop, void (*fire)(void *opaque), void *opaque) {
@@ -226,7 +235,26 @@ static void loop_fire_timers(struct event_loop *loop) {
         event_timer_cancel(first);
         first->fire(first->opaque);
     }
+}
+
+uint64_t event_loop_idle_begin(struct event_loop *loop) {
+    event_loop_lock(loop);
+    uint64_t deadline = event_loop_next_deadline(loop);
+    uint64_t now = event_loop_now(loop);
+    loop->lent = true;
+    loop->lent_until = deadline;
+    if (loop->host_deadline != NO_DEADLINE)
+        loop_set_host_timer(loop, NO_DEADLINE);
+    event_loop_unlock(loop);
+    return deadline == NO_DEADLINE ? UINT64_MAX : deadline > now ? deadline - now : 0;
+}
+
+void event_loop_idle_end(struct event_loop *loop) {
+    event_loop_lock(loop);
+    loop_fire_timers(loop); // still lent: what these arm is programmed once, below
+    loop->lent = false;
     loop_program(loop);
+    event_loop_unlock(loop);
 }
 
 // Lock held; dropped around each job.
@@ -252,6 +280,7 @@ void event_loop_turn(struct event_loop *loop, int timeout_ms) {
         else
             loop_dispatch(loop, &events[i]);
     loop_fire_timers(loop);
+    loop_program(loop);
     loop_run_jobs(loop);
     event_loop_unlock(loop);
 }

@@ -1,6 +1,7 @@
-// The I/O thread: one loop over epoll with timers, file descriptors and jobs, and the device lock. Timer and descriptor
-// callbacks run on the loop's thread with the lock held; jobs run without it, which is how DMA reaches guest memory.
-// The loop never waits for the processor while it holds the lock, and sleeps when nothing is due.
+// The I/O thread: one loop over epoll with timers, file descriptors and jobs, and the device lock. Descriptor callbacks
+// run on the loop's thread with the lock held, and so do timers but for those that a halted processor fires itself;
+// jobs run on the thread without the lock, which is how DMA reaches guest memory. The loop never waits for the
+// processor while it holds the lock, and sleeps when nothing is due.
 #ifndef DEVICES_EVENT_LOOP_H
 #define DEVICES_EVENT_LOOP_H
 
@@ -35,6 +36,14 @@ void event_loop_wake(struct event_loop *loop);          // from any thread, asyn
 // One turn of the loop on the calling thread: waits up to timeout_ms (-1: until something happens) and runs what is
 // due. For tests and for programs without a thread of their own. Not with the lock held.
 void event_loop_turn(struct event_loop *loop, int timeout_ms);
+
+// A halted processor may keep the timers itself, so that a tick wakes one thread and not two. It calls idle_begin
+// before it sleeps, which returns how long at most, in ns (0: something is due; UINT64_MAX: nothing will be), and
+// idle_end when it wakes, for whatever reason: what is due is fired there, on its thread. In between the I/O thread
+// serves descriptors and jobs, and only timers that are armed meanwhile and due sooner. One thread at a time; not with
+// the lock held.
+uint64_t event_loop_idle_begin(struct event_loop *loop);
+void event_loop_idle_end(struct event_loop *loop);
 
 // Timers. Embedded in a device; the functions need the lock (init does not). A timer fires once for each arming.
 struct event_timer {

@@ -70,6 +70,36 @@ static void test_timers_fire_in_order(void **state) {
     fixture_destroy(&f);
 }
 
+// A processor that halts keeps the timers: it is told how long it may sleep, and fires what is due.
+static void test_lent_timers(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_create(&f);
+    struct trace t = {.loop = f.loop};
+    event_timer_init(&t.timer[0], f.loop, fire_a, &t);
+    event_timer_init(&t.timer[1], f.loop, fire_b, &t);
+    assert_true(event_loop_idle_begin(f.loop) == UINT64_MAX);
+    event_loop_idle_end(f.loop);
+    event_timer_arm(&t.timer[0], f.now + 300);
+    assert_int_equal(event_loop_idle_begin(f.loop), 300);
+    f.now += 300;
+    event_loop_idle_end(f.loop);
+    assert_string_equal(t.text, "a");
+    event_timer_arm(&t.timer[0], f.now + 300);
+    assert_int_equal(event_loop_idle_begin(f.loop), 300);
+    event_timer_arm(&t.timer[1], f.now + 100); // sooner than the sleeper knows: the loop's own
+    fixture_advance(&f, 100);
+    assert_string_equal(t.text, "ab");
+    f.now += 50;
+    event_loop_idle_end(f.loop); // woken for another reason: nothing is due
+    assert_string_equal(t.text, "ab");
+    f.now += 400;
+    assert_int_equal(event_loop_idle_begin(f.loop), 0);
+    event_loop_idle_end(f.loop);
+    assert_string_equal(t.text, "aba");
+    fixture_destroy(&f);
+}
+
 static void fire_again(void *opaque) {
     struct trace *t = opaque;
     t->runs++;
@@ -223,6 +253,15 @@ static void fetch_clock(void *opaque) {
     event_loop_unlock(t->loop);
 }
 
+static bool cpu_time_passes(struct trace *t, long ms) {
+    struct timespec before;
+    struct timespec after;
+    clock_gettime(t->cpu_clock, &before);
+    sleep_ms(ms);
+    clock_gettime(t->cpu_clock, &after);
+    return before.tv_sec != after.tv_sec || before.tv_nsec != after.tv_nsec;
+}
+
 static void test_idle_thread_sleeps(void **state) {
     (void)state;
     struct event_loop *loop = event_loop_create(device_clock_host(), NULL);
@@ -236,15 +275,55 @@ static void test_idle_thread_sleeps(void **state) {
     event_loop_unlock(loop);
     wait_for_runs(&t, 1);
     bool slept = false;
-    for (int i = 0; i < 50 && !slept; i++) { // it may still be on its way to sleep
-        struct timespec before;
-        struct timespec after;
-        clock_gettime(t.cpu_clock, &before);
-        sleep_ms(50);
-        clock_gettime(t.cpu_clock, &after);
-        slept = before.tv_sec == after.tv_sec && before.tv_nsec == after.tv_nsec; // not a nanosecond
+    for (int i = 0; i < 50 && !slept; i++)
+        slept = !cpu_time_passes(&t, 50); // it may still be on its way to sleep
+    assert_true(slept);
+    event_loop_stop(loop);
+    event_loop_destroy(loop);
+}
+
+// While the timers are lent the thread sleeps through their deadlines, unless one is armed that is due sooner.
+static void test_lent_timers_on_the_thread(void **state) {
+    (void)state;
+    struct event_loop *loop = event_loop_create(device_clock_host(), NULL);
+    struct trace t = {.loop = loop};
+    t.job = (struct event_job){.run = fetch_clock, .opaque = &t};
+    event_timer_init(&t.timer[0], loop, fire_note_time, &t);
+    event_timer_init(&t.timer[1], loop, fire_note_time, &t);
+    assert_int_equal(event_loop_start(loop, NULL), 0);
+    event_loop_lock(loop);
+    event_loop_post(loop, &t.job);
+    event_loop_unlock(loop);
+    wait_for_runs(&t, 1);
+    bool slept = false;
+    for (int i = 0; i < 50 && !slept; i++) {
+        event_loop_lock(loop);
+        event_timer_arm(&t.timer[0], event_loop_now(loop) + 60 * MS);
+        event_loop_unlock(loop);
+        assert_true(event_loop_idle_begin(loop) <= 60 * MS);
+        sleep_ms(20); // it may still be on its way to sleep
+        slept = !cpu_time_passes(&t, 80);
+        event_loop_idle_end(loop);
+        wait_for_runs(&t, 2 + (unsigned)i); // fired here, once
     }
     assert_true(slept);
+    unsigned runs = t.runs;
+    event_loop_lock(loop);
+    event_timer_arm(&t.timer[0], event_loop_now(loop) + 60000 * MS);
+    event_loop_unlock(loop);
+    event_loop_idle_begin(loop);
+    event_loop_lock(loop);
+    event_timer_arm(&t.timer[1], event_loop_now(loop) + 5 * MS);
+    event_loop_unlock(loop);
+    wait_for_runs(&t, runs + 1);
+    event_loop_idle_end(loop);
+    // Given back, the deadline is the thread's again.
+    event_loop_lock(loop);
+    event_timer_arm(&t.timer[0], event_loop_now(loop) + 20 * MS);
+    event_loop_unlock(loop);
+    event_loop_idle_begin(loop);
+    event_loop_idle_end(loop);
+    wait_for_runs(&t, runs + 2);
     event_loop_stop(loop);
     event_loop_destroy(loop);
 }
@@ -280,6 +359,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers_fire_in_order),
         cmocka_unit_test(test_turn_is_bounded),
+        cmocka_unit_test(test_lent_timers),
+        cmocka_unit_test(test_lent_timers_on_the_thread),
         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_thread_on_host_clock),
