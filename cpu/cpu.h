@@ -104,7 +104,7 @@ void vcpu_memory_changed(struct vcpu *v, uint64_t gpa, uint64_t size);
 // Name of callout number `index` of struct stats, or NULL where there is none.
 const char *cpu_callout_name(unsigned index);
 
-// CPUID for the announced processor, as the guest sees it.
+// CPUID for the announced processor, as the guest sees it but for the TSC's rate (leaves 15h and 16h read as zero here).
 void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 
 #endif

@@ -27,6 +27,7 @@
 #define LEAF1_ECX_SSE4_1 (1u << 19)
 #define LEAF1_ECX_SSE4_2 (1u << 20)
 #define LEAF1_ECX_POPCNT (1u << 23)
+#define LEAF7_EBX_TSC_ADJUST (1u << 1)
 #define EXT1_EDX_NX      (1u << 20)
 #define EXT7_EDX_INVARIANT_TSC (1u << 8)
 
@@ -35,7 +36,7 @@
      LEAF1_EDX_SEP | LEAF1_EDX_PGE | LEAF1_EDX_CMOV | LEAF1_EDX_MMX | LEAF1_EDX_FXSR | LEAF1_EDX_SSE | LEAF1_EDX_SSE2)
 #define ANNOUNCED_ECX (LEAF1_ECX_SSE3 | LEAF1_ECX_SSSE3 | LEAF1_ECX_SSE4_1 | LEAF1_ECX_SSE4_2 | LEAF1_ECX_POPCNT)
 
-enum { LAST_BASIC = 4, LAST_EXTENDED = 0x80000008u, PHYSICAL_BITS = MMU_PHYSICAL_BITS, LINEAR_BITS = 32 };
+enum { LAST_BASIC = 0x16, LAST_EXTENDED = 0x80000008u, PHYSICAL_BITS = MMU_PHYSICAL_BITS, LINEAR_BITS = 32 };
 
 static const char brand[48] = "Ringshade IA-32 Processor";
 
@@ -81,6 +82,7 @@ static void basic(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
         regs[3] = 0x007d302c;
         break;
     case 4: basic_leaf4(subleaf, regs); break;
+    case 7: regs[1] = subleaf == 0 ? LEAF7_EBX_TSC_ADJUST : 0; break;
     default: break;
     }
 }
@@ -117,10 +119,25 @@ void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
         basic(leaf <= LAST_BASIC ? leaf : LAST_BASIC, subleaf, regs);
 }
 
+// The rate of the time-stamp counter, which only a running processor knows: 15h as a multiple of a crystal of 100 kHz (a
+// kernel multiplies in 32 bits), 16h in MHz.
+static void tsc_leaves(struct vcpu *v, uint32_t leaf, uint32_t regs[4]) {
+    if (leaf == 0x15) {
+        regs[0] = 100;
+        regs[1] = tsc_rate_khz(v);
+        regs[2] = 100000;
+    } else if (leaf == 0x16) {
+        regs[0] = regs[1] = (tsc_rate_khz(v) + 500) / 1000;
+        regs[2] = 100;
+    }
+}
+
 enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
     uint32_t regs[4];
-    cpu_cpuid(v->abi.gpr[CPU_EAX], v->abi.gpr[CPU_ECX], regs);
+    uint32_t leaf = v->abi.gpr[CPU_EAX];
+    cpu_cpuid(leaf, v->abi.gpr[CPU_ECX], regs);
+    tsc_leaves(v, leaf >= 0x80000000u && leaf <= LAST_EXTENDED ? leaf : leaf < LAST_BASIC ? leaf : LAST_BASIC, regs);
     v->abi.gpr[CPU_EAX] = regs[0];
     v->abi.gpr[CPU_EBX] = regs[1];
     v->abi.gpr[CPU_ECX] = regs[2];

@@ -5,6 +5,7 @@
 enum msr_number {
     MSR_TSC = 0x10,
     MSR_PLATFORM_ID = 0x17,
+    MSR_TSC_ADJUST = 0x3b,
     MSR_UCODE_WRITE = 0x79,
     MSR_UCODE_REVISION = 0x8b,
     MSR_SYSENTER_CS = 0x174,
@@ -29,6 +30,7 @@ static bool has_nx(void) {
 static int read_msr(struct vcpu *v, uint32_t number, uint64_t *value) {
     switch (number) {
     case MSR_TSC: *value = __builtin_ia32_rdtsc() + (uint64_t)v->abi.tsc_offset; return 0;
+    case MSR_TSC_ADJUST: *value = v->msr.tsc_adjust; return 0;
     case MSR_PLATFORM_ID:
     case MSR_UCODE_REVISION: *value = 0; return 0;
     case MSR_SYSENTER_CS: *value = v->msr.sysenter_cs; return 0;
@@ -52,9 +54,17 @@ static int write_efer(struct vcpu *v, uint64_t value) {
     return 0;
 }
 
+// The counter and its adjustment move together (SDM vol. 3B 17.17.3).
+static int shift_tsc(struct vcpu *v, uint64_t by) {
+    v->abi.tsc_offset = (int64_t)((uint64_t)v->abi.tsc_offset + by);
+    v->msr.tsc_adjust += by;
+    return 0;
+}
+
 static int write_msr(struct vcpu *v, uint32_t number, uint64_t value) {
     switch (number) {
-    case MSR_TSC: v->abi.tsc_offset = (int64_t)(value - __builtin_ia32_rdtsc()); return 0;
+    case MSR_TSC: return shift_tsc(v, value - (__builtin_ia32_rdtsc() + (uint64_t)v->abi.tsc_offset));
+    case MSR_TSC_ADJUST: return shift_tsc(v, value - v->msr.tsc_adjust);
     case MSR_UCODE_WRITE:
     case MSR_UCODE_REVISION: return 0; // no update is ever loaded: the revision stays 0
     case MSR_SYSENTER_CS: v->msr.sysenter_cs = (uint32_t)value; return 0;

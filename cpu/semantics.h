@@ -199,6 +199,11 @@ static inline void string_advance(struct vcpu *v, const struct string_run *run, 
 // One element of INS or OUTS. 0 or -1 with nothing changed.
 int string_io_element(struct vcpu *v, const struct string_run *run);
 
+// ---- tsc_rate.c ------------------------------------------------------------------------------------------------------------
+
+void tsc_rate_start(struct vcpu *v);   // idempotent
+uint32_t tsc_rate_khz(struct vcpu *v); // waits a few ms if asked at once; the same value ever after
+
 // ---- io.c ----------------------------------------------------------------------------------------------------------------
 
 uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size);

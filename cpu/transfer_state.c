@@ -41,6 +41,7 @@ void vcpu_set_state(struct vcpu *v, const struct cpu_state *state) {
     v->idt_limit = state->idt_limit;
     for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++)
         cpu_commit_segment(v, seg, &state->seg[seg]);
+    tsc_rate_start(v);
     cpu_control_apply(v);
     engine_flush_code_roots(v, false);
     cpu_mode_update(v);

@@ -89,6 +89,13 @@ struct cpu_msr {
     uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t efer; // NXE only
     uint64_t pat, misc_enable;
+    uint64_t tsc_adjust;
+};
+
+// How fast the time-stamp counter runs: measured against the host's monotonic clock from the first reset on (tsc_rate.c).
+struct tsc_rate {
+    uint64_t tsc, ns; // at the start of the measurement
+    uint32_t khz;     // 0: not asked yet
 };
 
 // What the fast path of a segment load remembers: descriptor bytes last loaded through a selector, at which privilege.
@@ -110,6 +117,7 @@ struct vcpu {
     uint32_t cr0, cr2, cr3, cr4;
     uint32_t dr[8];
     struct cpu_msr msr;
+    struct tsc_rate tsc_rate;
     bool a20;
     uint32_t mode; // of the blocks that run now: enum mode_bit, kept by cpu_mode_update
     uint32_t segment_mode; // its part that depends on the segment registers, kept by cpu_commit_segment

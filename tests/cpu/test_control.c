@@ -129,7 +129,7 @@ static void cpuid(void **state) {
     (void)state;
     uint32_t r[4];
     cpu_cpuid(0, 0, r);
-    assert_int_equal(r[0], 4);
+    assert_int_equal(r[0], 0x16);
     cpu_cpuid(1, 0, r);
     assert_int_equal(r[0] >> 8 & 0xf, 6);
     assert_int_equal((r[0] >> 12 & 0xf0) | (r[0] >> 4 & 0xf), 28);
@@ -139,9 +139,32 @@ static void cpuid(void **state) {
     assert_true(r[3] & 1 << 20);
     assert_false(r[3] & (1u << 29 | 1u << 11 | 1u << 26)); // no long mode, SYSCALL, 1 GiB pages
     uint32_t last[4];
-    cpu_cpuid(4, 0, last);
+    cpu_cpuid(0x16, 0, last);
     cpu_cpuid(0x40000000, 0, r);
     assert_memory_equal(r, last, sizeof r); // as the highest basic leaf
+}
+
+static void tsc_rate(void **state) {
+    struct fixture *f = *state;
+    uint32_t *gpr = f->v->abi.gpr;
+    gpr[CPU_EAX] = 0x15;
+    assert_int_equal(run(f, CALLOUT_CPUID, 0, 0, 0), CALLOUT_CONTINUE);
+    uint32_t khz = gpr[CPU_EBX];
+    assert_int_equal((uint64_t)khz * gpr[CPU_ECX] / 1000 / gpr[CPU_EAX], khz);
+    assert_in_range(khz, 100000, 10000000);
+    gpr[CPU_EAX] = 0x16;
+    run(f, CALLOUT_CPUID, 0, 0, 0);
+    assert_in_range(gpr[CPU_EAX], khz / 1000, khz / 1000 + 1);
+}
+
+static void tsc_adjust_follows(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(msr(f, true, 0x3b, 1000), CALLOUT_CONTINUE);
+    assert_int_equal(f->v->abi.tsc_offset, 1000);
+    assert_int_equal(msr(f, true, 0x10, 0), CALLOUT_CONTINUE);
+    assert_int_equal(f->v->msr.tsc_adjust, (uint64_t)f->v->abi.tsc_offset);
+    assert_int_equal(msr(f, true, 0x3b, 0), CALLOUT_CONTINUE);
+    assert_int_equal(f->v->abi.tsc_offset, 0);
 }
 
 static void descriptor_tables(void **state) {
@@ -225,7 +248,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(cr0_rules), TEST(lmsw_cannot_clear_pe), TEST(cr4_rules), TEST(bad_pdpte_changes_nothing), TEST(cr3_load),
-        TEST(privilege), TEST(debug_registers), TEST(msrs), TEST(rdtsc_and_tsd), TEST(cpuid), TEST(descriptor_tables),
+        TEST(privilege), TEST(debug_registers), TEST(msrs), TEST(rdtsc_and_tsd), TEST(cpuid), TEST(tsc_rate),
+        TEST(tsc_adjust_follows), TEST(descriptor_tables),
         TEST(ltr_marks_busy), TEST(io_permission), TEST(hlt_leaves), TEST(state_round_trip),
         TEST(every_callout_has_a_function),
     };
