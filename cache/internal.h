@@ -15,6 +15,7 @@
 #define SLICE_BYTES       (SLICE_ENTRIES * 4u)
 #define SLICE_MAX         32768u // reserve of address space for slices
 #define BLOCK_ALIGN       16u
+#define GRANULE           1024u // bytes of host code, for finding the block of a host address
 
 #define POPULATE_STEP     (256u << 10) // bytes that are made present by one call, before they are touched
 
@@ -32,6 +33,8 @@ struct chunk {
     uint32_t present;       // end of what is populated
     struct region records;  // struct block, marks, guest bytes
     struct region list;     // struct block *[]
+    uint32_t *first;        // by GRANULE of host code: the first block that starts there or later
+    uint32_t indexed;       // granules of first[] that are filled
     uint32_t block_count;
 };
 

@@ -158,6 +158,7 @@ static void chunk_evict(struct cache *cache, struct chunk *chunk) {
     chunk->at = chunk->start;
     region_reset(&chunk->records);
     region_reset(&chunk->list);
+    chunk->indexed = 0;
 }
 
 // The next block's place is made present in both mappings, which the guest's first run of it would fault in page by page.
@@ -202,6 +203,8 @@ struct block *cache_commit(struct cache *cache, const struct translate_output *o
     block->guest_bytes = region_take(&chunk->records, out->guest_size);
     memcpy(block->marks, out->marks, marks);
     memcpy(block->guest_bytes, bytes, out->guest_size);
+    for (uint32_t granule = (chunk->at - chunk->start) / GRANULE; chunk->indexed <= granule; chunk->indexed++)
+        chunk->first[chunk->indexed] = chunk->block_count;
     *listed = block;
     chunk->block_count++;
     block->host = chunk->at;
@@ -243,14 +246,12 @@ struct block *cache_block_at(const struct cache *cache, uint32_t host) {
         if (host < chunk->start || host >= chunk->at || !chunk->block_count)
             continue;
         struct block *const *blocks = chunk_blocks(chunk);
-        uint32_t low = 0, high = chunk->block_count; // the last block that starts at or before host
-        while (high - low > 1) {
-            uint32_t middle = low + (high - low) / 2;
-            if (blocks[middle]->host <= host)
-                low = middle;
-            else
-                high = middle;
-        }
+        uint32_t granule = (host - chunk->start) / GRANULE;
+        uint32_t low = granule < chunk->indexed ? chunk->first[granule] : chunk->block_count - 1;
+        if (low && blocks[low]->host > host) // it starts in a granule before
+            low--;
+        while (low + 1 < chunk->block_count && blocks[low + 1]->host <= host)
+            low++;
         struct block *block = blocks[low];
         return host - block->host < block->host_size ? block : NULL;
     }
@@ -300,7 +301,8 @@ int cache_install_stubs(struct cache *cache, const void *code, uint32_t size, ui
         cache->chunks[i].end = cache->chunks[i].start + share;
         cache->chunks[i].present = cache->chunks[i].start;
         if (region_create(&cache->chunks[i].records, (size_t)share * RECORD_SHARE) < 0 ||
-            region_create(&cache->chunks[i].list, share / 4) < 0)
+            region_create(&cache->chunks[i].list, share / 4) < 0 ||
+            !(cache->chunks[i].first = calloc(share / GRANULE + 1, sizeof(uint32_t))))
             return error_set(err, "address space for the records of blocks: %s", strerror(errno));
     }
     return codemap_create(cache, err);
@@ -310,6 +312,7 @@ void cache_destroy(struct cache *cache) {
     for (unsigned i = 0; i < CHUNKS; i++) {
         region_destroy(&cache->chunks[i].records);
         region_destroy(&cache->chunks[i].list);
+        free(cache->chunks[i].first);
     }
     for (unsigned bucket = 0; bucket < FRAME_BUCKETS; bucket++)
         for (struct frame_code *code = cache->frames[bucket], *next; code; code = next) {

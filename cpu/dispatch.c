@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define BLOCK_BYTES_MAX ((TRANSLATE_MAX_INSNS + 1) * 15u)
+
 uint64_t engine_now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -33,12 +35,14 @@ static int fetch_page(struct vcpu *v, uint32_t linear, struct fetch *fetch) {
     return 0;
 }
 
-// Once, into a buffer of its own: a device may write while the translator reads.
-static void snapshot(struct vcpu *v, const struct fetch *fetch, uint8_t bytes[4096]) {
+// Copies what a block at `offset` can consist of. Once, into a buffer of its own: a device may write while the translator
+// reads.
+static void snapshot(struct vcpu *v, const struct fetch *fetch, uint32_t offset, uint8_t bytes[4096]) {
+    uint32_t size = 4096 - offset < BLOCK_BYTES_MAX ? 4096 - offset : BLOCK_BYTES_MAX;
     if (fetch->host)
-        memcpy(bytes, fetch->host, 4096);
+        memcpy(bytes + offset, fetch->host + offset, size);
     else
-        mmu_read_phys(v->mmu, (uint64_t)fetch->frame << 12, bytes, 4096);
+        mmu_read_phys(v->mmu, ((uint64_t)fetch->frame << 12) + offset, bytes + offset, size);
 }
 
 static void count_block(struct vcpu *v, const struct translate_output *out) {
@@ -68,7 +72,7 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
         .page = e->page, .offset = linear & 4095, .mode = mode, .soft_map = cache_soft_map(e->cache, first->frame),
     };
     memcpy(in.stub, e->stub, sizeof in.stub);
-    snapshot(v, first, e->page);
+    snapshot(v, first, in.offset, e->page);
     cache_reserve(e->cache, &in.code_rw, &in.code_rx, &in.capacity);
     enum translate_status status = translate_block(&in, &e->out, &v->error);
     struct fetch second = {.frame = CACHE_NO_FRAME};
@@ -76,7 +80,7 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
         uint32_t next = (linear & ~4095u) + 4096;
         if (fetch_page(v, next, &second) < 0)
             return NULL;
-        snapshot(v, &second, e->next_page);
+        snapshot(v, &second, 0, e->next_page);
         in.next = e->next_page;
         if (!loose) {
             struct slice *slice = cache_slice(e->cache, second.frame, mode);
@@ -88,7 +92,7 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
         engine_stop(v, CPU_STOP_ERROR);
         return NULL;
     }
-    uint8_t bytes[4096 + 16];
+    uint8_t bytes[BLOCK_BYTES_MAX];
     uint32_t on_page = 4096 - in.offset;
     uint32_t here = e->out.guest_size < on_page ? e->out.guest_size : on_page;
     memcpy(bytes, e->page + in.offset, here);
