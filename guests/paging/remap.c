@@ -74,6 +74,54 @@ TEST(code_remaps_itself) {
     }
 }
 
+// PITFALLS 10: ring 0 code loads CR3, and in the new space its own page is another frame. ESI = the new CR3.
+SNIPPET(self_switch, "mov %esi, %cr3\n mov $1, %ecx\n call 1f\n jmp 2f\n 1: mov $0x22, %edx\n ret\n 2: mov $0x11, %ebx",
+        "nop")
+
+TEST(code_switches_space_under_itself) {
+    struct space s[2];
+    u32 frames = page_alloc(2);
+    u32 size = (u32)(self_switch_end - self_switch) + 2;
+    for (u32 i = 0; i < 2; i++) {
+        s[i] = space_new(PAGING_32);
+        space_identity(&s[i]);
+        space_map(&s[i], PAGE_AT, frames + i * PAGE, PTE_WS);
+        memcpy((void *)(frames + i * PAGE), self_switch, size);
+        *(u8 *)(frames + i * PAGE + (u32)(self_switch_at - self_switch) - 4) = (u8)(0x50 + i); // of EBX
+    }
+    space_enter(&s[0]);
+    for (u32 i = 0; i < 40; i++) {
+        struct regs r = regs_for(0);
+        struct trap t;
+        u32 to = (i + i / 3) & 1;
+        r.esi = s[to].root;
+        exec((void *)PAGE_AT, &r, &t);
+        CHECK_DONE("went on", t);
+        CHECK_EQ("from the new space", t.r.ebx, 0x50 + to);
+        CHECK_EQ("edx", t.r.edx, 0x22);
+    }
+}
+
+TEST(code_page_missing_after_switch) { // the instruction behind MOV CR3 faults in the new space
+    struct space s[2];
+    u32 frame = page_alloc(1);
+    memcpy((void *)frame, self_switch, (u32)(self_switch_end - self_switch) + 2);
+    for (u32 i = 0; i < 2; i++) {
+        s[i] = space_new(PAGING_32);
+        space_identity(&s[i]);
+    }
+    space_map(&s[0], PAGE_AT, frame, PTE_WS);
+    for (u32 i = 0; i < 5; i++) {
+        space_enter(&s[0]);
+        struct regs r = regs_for(0);
+        struct trap t;
+        r.esi = s[1].root;
+        exec((void *)PAGE_AT, &r, &t);
+        CHECK_PF(t, 0, PAGE_AT + 3, (void *)(PAGE_AT + 3));
+        CHECK_EQ("ecx", t.r.ecx, 0);
+    }
+}
+
 TEST(data_remapped) { // a data page swings between frames while one loop reads it
     struct space s;
     kit_enter(&s, PAGING_32, PTE_WS);
