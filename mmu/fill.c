@@ -77,7 +77,7 @@ static bool map_large_part(const struct fill *fill, unsigned first, unsigned end
     if (first >= end) {
         return true;
     }
-    if (!window_map(fill->mmu, fill->window, fill->region, first, end - first, frame0 + first, writable, true)) {
+    if (!window_map(fill->mmu, fill->window, fill->region, first, end - first, frame0 + first, writable)) {
         return false;
     }
     fill->mmu->stats->pages_filled += end - first;
@@ -182,7 +182,7 @@ static enum window_result fill_small(const struct fill *fill) {
     while (end < hi && joins(fill, table, like, end, frame + (end - fill->at), writable)) {
         end++;
     }
-    if (!window_map(mmu, fill->window, fill->region, first, end - first, frame - (fill->at - first), writable, true)) {
+    if (!window_map(mmu, fill->window, fill->region, first, end - first, frame - (fill->at - first), writable)) {
         return WINDOW_SOFT;
     }
     region_snapshot(mmu, fill->region, first, end - first);

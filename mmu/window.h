@@ -122,14 +122,12 @@ static inline uint32_t region_linear(const struct mmu *mmu, const struct region 
 // ---- window_map.c: the host's mappings and the bits that mirror them. The callers' loops may find the region empty
 // afterwards: a call that the host refuses empties the whole window, which it can never refuse. -------------------------
 
-// Shows `count` frames from `frame` at page `first` of the region. False if the host refused.
+// Shows `count` frames from `frame` at page `first` of the region, populated. False if the host refused.
 bool window_map(struct mmu *mmu, struct window *window, struct region *region, unsigned first, unsigned count,
-                uint32_t frame, bool writable, bool populate);
+                uint32_t frame, bool writable);
 void window_unmap(struct mmu *mmu, struct window *window, struct region *region, unsigned first, unsigned count);
 bool window_protect(struct mmu *mmu, struct window *window, struct region *region, unsigned first, unsigned count,
                     bool writable);
-// Asks the host to back `count` pages now (a hint).
-void window_populate(struct mmu *mmu, struct window *window, struct region *region, unsigned first, unsigned count);
 // Empties the window with one call. Its regions stay, empty.
 void window_empty(struct mmu *mmu, struct window *window);
 

@@ -3,11 +3,6 @@
 #include "mmu/hostcall.h"
 #include "mmu/window.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ  22
-#define MADV_POPULATE_WRITE 23
-#endif
-
 static uint64_t host_address(const struct mmu *mmu, const struct window *window, const struct region *region,
                              unsigned page) {
     return window->base + region_linear(mmu, region) + (uint64_t)page * RAM_PAGE_SIZE;
@@ -65,9 +60,9 @@ static void refused(struct mmu *mmu, struct window *window) {
 }
 
 bool window_map(struct mmu *mmu, struct window *window, struct region *region, unsigned first, unsigned count,
-                uint32_t frame, bool writable, bool populate) {
+                uint32_t frame, bool writable) {
     int prot = PROT_READ | (writable ? PROT_WRITE : 0);
-    int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | (populate ? MAP_POPULATE : 0);
+    int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE;
     count_call(window, &mmu->stats->host_maps);
     long got = hostcall_mmap(host_address(mmu, window, region, first), (uint64_t)count * RAM_PAGE_SIZE, prot, flags,
                              mmu->ram->fd, (uint64_t)frame * RAM_PAGE_SIZE);
@@ -113,13 +108,6 @@ bool window_protect(struct mmu *mmu, struct window *window, struct region *regio
     bits_set(region->writable, first, count, writable);
     recount(mmu, window, region);
     return true;
-}
-
-void window_populate(struct mmu *mmu, struct window *window, struct region *region, unsigned first, unsigned count) {
-    bool writable = bit_get(region->writable, first);
-    count_call(window, &mmu->stats->host_maps);
-    hostcall_madvise(host_address(mmu, window, region, first), (uint64_t)count * RAM_PAGE_SIZE,
-                     writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
 void window_empty(struct mmu *mmu, struct window *window) {
