@@ -1,6 +1,6 @@
-// The out-of-line tail of the soft form: a miss fills the software TLB, or brings the operand into the bounce buffer with
-// every page walked for its final intent first. The buffer offset is the linear address mod 64, so that alignment faults
-// stay what they are. Light code. Never reads for a pure write, never writes for a read.
+// The out-of-line tail of the soft form: a miss fills the software TLB, or brings the operand into the bounce buffer
+// with every page walked for its final intent first. The buffer offset is the linear address mod 64, so that alignment
+// faults stay what they are. Light code. Never reads for a pure write, never writes for a read.
 #include "mmu/copy.h"
 #include "mmu/state.h"
 

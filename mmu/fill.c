@@ -1,6 +1,6 @@
 // Filling windows: a direct access found no mapping, or a read-only one. The page is walked for its final intent, its
-// region revalidated, and then shown with those neighbours that make one run of contiguous frames. A clean page is shown
-// read-only until its first write, a frame with translated code always. Runs in the SIGSEGV handler.
+// region revalidated, and then shown with those neighbours that make one run of contiguous frames. A clean page is
+// shown read-only until its first write, a frame with translated code always. Runs in the SIGSEGV handler.
 #include "mmu/window.h"
 
 static uint32_t entry_frame(uint64_t entry) {
@@ -17,7 +17,8 @@ struct fill {
     bool write;
 };
 
-// ---- Large pages -------------------------------------------------------------------------------------------------------
+// ---- Large pages
+// -------------------------------------------------------------------------------------------------------
 
 // Write-protects the frames with code among pages [first, end) of a large region, in runs.
 static bool protect_code(const struct fill *fill, unsigned first, unsigned end) {
@@ -44,8 +45,8 @@ static bool block_has_code(const struct fill *fill, unsigned block) {
     return code;
 }
 
-// A write to a large page that is shown read-only: all of it becomes writable but the blocks with code, and of the block
-// written to all but the code itself.
+// A write to a large page that is shown read-only: all of it becomes writable but the blocks with code, and of the
+// block written to all but the code itself.
 static bool upgrade_large(const struct fill *fill) {
     uint32_t frame0 = (uint32_t)(fill->page->gpa >> 12) - fill->at;
     unsigned pages = region_pages(fill->mmu);
@@ -115,7 +116,8 @@ static enum window_result fill_large(const struct fill *fill) {
     return WINDOW_MAPPED;
 }
 
-// ---- 4 KiB pages -------------------------------------------------------------------------------------------------------
+// ---- 4 KiB pages
+// -------------------------------------------------------------------------------------------------------
 
 // Would this entry's page be shown writable?
 static bool entry_writable(const struct fill *fill, uint64_t entry) {
@@ -124,7 +126,8 @@ static bool entry_writable(const struct fill *fill, uint64_t entry) {
 }
 
 // Can page n of the region join a run in which its frame would be `frame`?
-static bool joins(const struct fill *fill, const uint8_t *table, uint64_t like, unsigned n, uint32_t frame, bool writable) {
+static bool joins(const struct fill *fill, const uint8_t *table, uint64_t like, unsigned n, uint32_t frame,
+                  bool writable) {
     uint64_t entry = region_entry(fill->mmu, table, n);
     return (entry & (PTE_P | PTE_A)) == (PTE_P | PTE_A) && !(entry & fill->mmu->reserved_pte) &&
            ((entry ^ like) & (PTE_US | PTE_G)) == 0 && entry_frame(entry) == frame &&
@@ -138,7 +141,8 @@ static enum window_result upgrade(const struct fill *fill, const uint8_t *table)
     unsigned end = fill->at + 1;
     unsigned lo = fill->at & ~(FILL_AROUND - 1);
     for (unsigned n = lo; n < lo + FILL_AROUND; n++) {
-        if (bit_get(fill->region->present, n) && mmu_frame_has_code(fill->mmu, entry_frame(region_entry(fill->mmu, table, n)))) {
+        if (bit_get(fill->region->present, n) &&
+            mmu_frame_has_code(fill->mmu, entry_frame(region_entry(fill->mmu, table, n)))) {
             fill->region->mixed |= 1ull << guard_block(fill->at);
         }
     }
@@ -176,7 +180,8 @@ static enum window_result fill_small(const struct fill *fill) {
     unsigned end = fill->at + 1;
     unsigned lo = fill->at & ~(FILL_LARGE - 1);
     unsigned hi = lo + FILL_LARGE < region_pages(mmu) ? lo + FILL_LARGE : region_pages(mmu);
-    while (first > lo && frame > fill->at - first && joins(fill, table, like, first - 1, frame - (fill->at - first) - 1, writable)) {
+    while (first > lo && frame > fill->at - first &&
+           joins(fill, table, like, first - 1, frame - (fill->at - first) - 1, writable)) {
         first--;
     }
     while (end < hi && joins(fill, table, like, end, frame + (end - fill->at), writable)) {
@@ -191,7 +196,8 @@ static enum window_result fill_small(const struct fill *fill) {
     return WINDOW_MAPPED;
 }
 
-// ---- The two ways here -------------------------------------------------------------------------------------------------
+// ---- The two ways here
+// -------------------------------------------------------------------------------------------------
 
 static enum window_result fill_page(struct mmu *mmu, struct window *window, uint32_t linear, bool write,
                                     const struct mmu_page *page) {
@@ -200,8 +206,8 @@ static enum window_result fill_page(struct mmu *mmu, struct window *window, uint
         return WINDOW_SOFT;
     }
     view_keep_budget(mmu, window);
-    struct fill fill = {.mmu = mmu, .window = window, .page = page, .write = write,
-                        .at = linear >> 12 & (region_pages(mmu) - 1)};
+    struct fill fill = {
+        .mmu = mmu, .window = window, .page = page, .write = write, .at = linear >> 12 & (region_pages(mmu) - 1)};
     fill.region = region_get(mmu, window, linear);
     if (!fill.region) {
         return WINDOW_SOFT;

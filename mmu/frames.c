@@ -77,7 +77,8 @@ void mmu_protect_frame(struct mmu *mmu, uint32_t frame) {
     softtlb_drop_writes(mmu, frame);
     for (uint32_t mask = windows->frame_windows[frame]; mask; mask &= mask - 1) {
         unsigned number = (unsigned)__builtin_ctz(mask);
-        struct window *window = number == windows->supervisor.number ? &windows->supervisor : &windows->users[number - 2];
+        struct window *window =
+            number == windows->supervisor.number ? &windows->supervisor : &windows->users[number - 2];
         if (!protect_in_window(mmu, window, frame)) {
             windows->frame_windows[frame] &= ~(1u << number);
         }

@@ -1,5 +1,5 @@
-// Guest memory for the monitor's own C code: by guest-linear address with all checks, and by guest-physical address. Every
-// write looks at the frame's code flag first, so that translated code never outlives its bytes. Light code.
+// Guest memory for the monitor's own C code: by guest-linear address with all checks, and by guest-physical address.
+// Every write looks at the frame's code flag first, so that translated code never outlives its bytes. Light code.
 #include "mmu/copy.h"
 #include "mmu/state.h"
 

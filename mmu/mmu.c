@@ -1,5 +1,5 @@
-// Creation of the shadow MMU and its control state: what each change of CR0, CR3, CR4, EFER and A20 invalidates. Intel SDM
-// vol. 3A, 4.4.1 (when the PDPTE registers are loaded) and 4.10.4 (invalidation).
+// Creation of the shadow MMU and its control state: what each change of CR0, CR3, CR4, EFER and A20 invalidates. Intel
+// SDM vol. 3A, 4.4.1 (when the PDPTE registers are loaded) and 4.10.4 (invalidation).
 #include "mmu/state.h"
 
 #include <stdlib.h>
@@ -79,8 +79,8 @@ static bool mode_differs(const struct mmu_control *a, const struct mmu_control *
 int mmu_set_control(struct mmu *mmu, const struct mmu_control *control) {
     struct mmu_control old = mmu->control;
     bool differs = mode_differs(&old, control);
-    bool load = ((old.cr0 ^ control->cr0) & PDPTE_CR0) || ((old.cr4 ^ control->cr4) & PDPTE_CR4) ||
-                old.cr3 != control->cr3;
+    bool load =
+        ((old.cr0 ^ control->cr0) & PDPTE_CR0) || ((old.cr4 ^ control->cr4) & PDPTE_CR4) || old.cr3 != control->cr3;
     uint64_t pdpte[4];
     load = load && (control->cr0 & CONTROL_CR0_PG) && (control->cr4 & CONTROL_CR4_PAE);
     mmu->a20_mask = a20_mask(control);

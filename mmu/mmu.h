@@ -27,12 +27,12 @@ struct mmu_config {
     struct stats *stats;
     const struct log *log;
     enum mmu_form_policy policy;
-    // A write hit frame `frame`, whose RAM_FRAME_CODE flag is set. The callee kills its translations and clears the flag
-    // (or leaves it set where blocks check themselves). Called before the bytes change. Setting A or D in a table that lies
-    // in such a frame calls it too, out of any function that walks, soft_miss and window_fault included.
+    // A write hit frame `frame`, whose RAM_FRAME_CODE flag is set. The callee kills its translations and clears the
+    // flag (or leaves it set where blocks check themselves). Called before the bytes change. Setting A or D in a table
+    // that lies in such a frame calls it too, out of any function that walks, soft_miss and window_fault included.
     void (*code_written)(void *opaque, uint32_t frame);
-    // Guest-physical accesses outside RAM, size 1, 2, 4 or 8. The three callbacks may be reached from light code: whoever
-    // implements them saves the guest's FPU state before it uses SSE.
+    // Guest-physical accesses outside RAM, size 1, 2, 4 or 8. The three callbacks may be reached from light code:
+    // whoever implements them saves the guest's FPU state before it uses SSE.
     uint64_t (*device_read)(void *opaque, uint64_t gpa, unsigned size);
     void (*device_write)(void *opaque, uint64_t gpa, unsigned size, uint64_t value);
     void *opaque;
@@ -42,12 +42,13 @@ struct mmu_config {
 struct mmu *mmu_create(const struct mmu_config *config, struct error *err);
 void mmu_destroy(struct mmu *mmu);
 
-// ---- Control state. Each call does exactly the invalidations that the architecture asks for -----------------------------
+// ---- Control state. Each call does exactly the invalidations that the architecture asks for
+// -----------------------------
 
 struct mmu_control {
     uint32_t cr0, cr3, cr4;
-    bool nxe;      // EFER.NXE
-    bool a20;      // A20 gate enabled
+    bool nxe; // EFER.NXE
+    bool a20; // A20 gate enabled
 };
 // Loads everything and drops every cached translation (reset, or CR0/CR4/EFER/A20 changes that ask for it).
 // Under PAE the four PDPTE registers are loaded: returns -1 if a reserved bit is set in one (the caller raises #GP).
@@ -56,7 +57,8 @@ int mmu_set_control(struct mmu *mmu, const struct mmu_control *control);
 int mmu_load_cr3(struct mmu *mmu, uint32_t cr3);
 void mmu_invlpg(struct mmu *mmu, uint32_t linear);
 
-// ---- Walks ---------------------------------------------------------------------------------------------------------------
+// ---- Walks
+// ---------------------------------------------------------------------------------------------------------------
 
 // A page fault, ready to be delivered.
 struct mmu_fault {
@@ -65,14 +67,14 @@ struct mmu_fault {
 };
 
 struct mmu_page {
-    uint64_t gpa;     // of the 4 KiB page
-    uint8_t *host;    // the monitor's mapping of it, or NULL outside RAM
-    bool writable;    // a write by this privilege would be allowed now (WP, R/W)
-    bool dirty;       // D is already set: a write needs no walk
-    bool user;        // user page
+    uint64_t gpa;  // of the 4 KiB page
+    uint8_t *host; // the monitor's mapping of it, or NULL outside RAM
+    bool writable; // a write by this privilege would be allowed now (WP, R/W)
+    bool dirty;    // D is already set: a write needs no walk
+    bool user;     // user page
     bool global;
-    bool large;       // from a 4 MiB or 2 MiB entry
-    bool execute;     // not NX
+    bool large;   // from a 4 MiB or 2 MiB entry
+    bool execute; // not NX
 };
 
 // Walks for an access at `linear` by a supervisor (user false) or CPL-3 access; sets A, and D on a write, atomically
@@ -83,7 +85,8 @@ int mmu_walk(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user
 // then tells what CPL 3 could do.
 int mmu_peek(struct mmu *mmu, uint32_t linear, struct mmu_page *page);
 
-// ---- Guest-linear memory for C code: any size up to 4096, page crossings and devices included ---------------------------
+// ---- Guest-linear memory for C code: any size up to 4096, page crossings and devices included
+// ---------------------------
 
 // 0, or -1 with *fault filled (then nothing was written: both pages are probed first).
 int mmu_read(struct mmu *mmu, uint32_t linear, bool user, void *data, unsigned size, struct mmu_fault *fault);
@@ -100,28 +103,33 @@ uint8_t *mmu_host(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool
 void mmu_write_phys(struct mmu *mmu, uint64_t gpa, const void *data, unsigned size);
 void mmu_read_phys(struct mmu *mmu, uint64_t gpa, void *data, unsigned size);
 
-// ---- The soft form -------------------------------------------------------------------------------------------------------
+// ---- The soft form
+// -------------------------------------------------------------------------------------------------------
 
 enum soft_result {
     SOFT_IN_PLACE, // *addend + linear is the operand, in RAM; the TLB entry may have been filled
-    SOFT_BOUNCED,  // *addend + linear is the operand in the bounce buffer, loaded (not for writes); call soft_commit after
+    SOFT_BOUNCED,  // *addend + linear is the operand in the bounce buffer, loaded (not for writes); call soft_commit
+                   // after
     SOFT_FAULT,    // the guest faults
 };
-// A miss of the inline lookup for an operand of `size` bytes (1 to 512): fills the TLB entry when the operand lies in one
-// RAM page and may be accessed in place, else bounces. Light: no libc, no SSE. user selects TLB and rights.
+// A miss of the inline lookup for an operand of `size` bytes (1 to 512): fills the TLB entry when the operand lies in
+// one RAM page and may be accessed in place, else bounces. Light: no libc, no SSE. user selects TLB and rights.
 enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum operand_intent intent, bool user,
                            bool locked, uint64_t *addend, struct mmu_fault *fault);
-// Writes the bounced operand back. Returns true if translated code was hit (the vCPU must leave at the next instruction).
+// Writes the bounced operand back. Returns true if translated code was hit (the vCPU must leave at the next
+// instruction).
 bool soft_commit(struct mmu *mmu);
 
-// ---- Frames with code ------------------------------------------------------------------------------------------------------
+// ---- Frames with code
+// ------------------------------------------------------------------------------------------------------
 
 // Sets RAM_FRAME_CODE, drops the frame's write tags, write-protects it in every window. Before its bytes are read.
 void mmu_protect_frame(struct mmu *mmu, uint32_t frame);
 // The flag was cleared: windows may be made writable again, lazily.
 void mmu_unprotect_frame(struct mmu *mmu, uint32_t frame);
 
-// ---- Views and windows -------------------------------------------------------------------------------------------------------
+// ---- Views and windows
+// -------------------------------------------------------------------------------------------------------
 
 // Identifies the address space that code at this privilege runs in: 0 for supervisor code, else a number (1..) for the
 // user address space of the current CR3. Numbers are recycled; view_generation changes when one is.
@@ -131,8 +139,8 @@ struct mmu_view {
 };
 struct mmu_view mmu_current_view(struct mmu *mmu, bool user);
 
-// Base of the window that translated code at this privilege must use now (the empty window if its view is soft). Does the
-// deferred revalidation of a user view. Called at every change of privilege or address space before code runs.
+// Base of the window that translated code at this privilege must use now (the empty window if its view is soft). Does
+// the deferred revalidation of a user view. Called at every change of privilege or address space before code runs.
 uint64_t window_enter(struct mmu *mmu, bool user);
 // Must code at this privilege be soft as a view (policy)? Asked when the block mode is computed.
 bool window_view_soft(struct mmu *mmu, bool user);
@@ -144,8 +152,8 @@ bool window_contains(const struct mmu *mmu, uint64_t address, uint32_t *linear, 
 
 enum window_result {
     WINDOW_MAPPED, // retry the instruction
-    WINDOW_SOFT,   // this instruction cannot be direct here: make it soft (device, code frame, user page at CPL 0, churn)
-    WINDOW_FAULT,  // the guest faults
+    WINDOW_SOFT, // this instruction cannot be direct here: make it soft (device, code frame, user page at CPL 0, churn)
+    WINDOW_FAULT, // the guest faults
 };
 // In the SIGSEGV handler: direct access to `linear` failed in the current window. `frame`/`offset` name the instruction
 // (for the policy). Maps the page (and neighbours) if it may.

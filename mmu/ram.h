@@ -21,9 +21,9 @@ enum ram_frame_flag {
 };
 
 struct ram {
-    int fd;              // the memfd
-    uint64_t size;       // bytes; whole pages
-    uint8_t *host;       // the monitor's mapping: host + gpa
+    int fd;               // the memfd
+    uint64_t size;        // bytes; whole pages
+    uint8_t *host;        // the monitor's mapping: host + gpa
     uint8_t *frame_flags; // by frame number, enum ram_frame_flag, accessed with __atomic
 };
 

@@ -1,9 +1,9 @@
 // Regions: what one page-directory entry governs, with the snapshot of the guest's page table that tells later which
-// mappings may stay. An entry may be kept exactly when the guest's tables still say the same (SDM vol. 3A, 4.10.4: flushes
-// are when we must look). Light code, also run in signal handlers.
+// mappings may stay. An entry may be kept exactly when the guest's tables still say the same (SDM vol. 3A, 4.10.4:
+// flushes are when we must look). Light code, also run in signal handlers.
 #include "mmu/window.h"
 
-#define ADDRESS_MASK (((1ull << MMU_PHYSICAL_BITS) - 1) & ~0xfffull)
+#define ADDRESS_MASK   (((1ull << MMU_PHYSICAL_BITS) - 1) & ~0xfffull)
 #define SNAPSHOT_ALIGN 4u // entries
 
 static uint32_t epoch_now(void) {
@@ -200,8 +200,8 @@ static void apply(struct mmu *mmu, struct window *window, struct region *region,
     }
 }
 
-// The page table differs from the snapshot somewhere: entry by entry, in runs. A run of drops may span pages that are not
-// shown; a run of protections may not.
+// The page table differs from the snapshot somewhere: entry by entry, in runs. A run of drops may span pages that are
+// not shown; a run of protections may not.
 static void compare_entries(struct mmu *mmu, struct window *window, struct region *region, const uint8_t *table) {
     enum change run = CHANGE_NONE;
     unsigned first = 0;
@@ -240,7 +240,8 @@ void region_validate(struct mmu *mmu, struct window *window, struct region *regi
         const uint8_t *table = region_table(mmu, region);
         unsigned size = mmu->pae ? 8 : 4;
         const uint8_t *from = table + region->lo * size;
-        if (same_words((const uint64_t *)(const void *)from, (const uint64_t *)(const void *)(region->table + region->lo * size),
+        if (same_words((const uint64_t *)(const void *)from,
+                       (const uint64_t *)(const void *)(region->table + region->lo * size),
                        (unsigned)(region->hi - region->lo) * size / 8)) {
             mmu->stats->revalidations_clean++;
         } else {

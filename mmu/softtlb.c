@@ -1,6 +1,6 @@
-// The software TLBs that the inline lookup of translated code reads (struct abi_tlb): one for CPL 0-2, one for CPL 3. They
-// behave as a hardware TLB (SDM vol. 3A, 4.10). Light code. A write tag is given only to a page whose D bit is set, that is
-// writable, and whose frame holds no translated code.
+// The software TLBs that the inline lookup of translated code reads (struct abi_tlb): one for CPL 0-2, one for CPL 3.
+// They behave as a hardware TLB (SDM vol. 3A, 4.10). Light code. A write tag is given only to a page whose D bit is
+// set, that is writable, and whose frame holds no translated code.
 #include "mmu/hostcall.h"
 #include "mmu/state.h"
 
@@ -9,8 +9,8 @@
 #endif
 #define RAM_CHUNK 64u // frames
 
-// What an empty entry's tag holds: minus a page that belongs half a table away. A nearer slot would not do: an operand that
-// starts in the page before that one would hit.
+// What an empty entry's tag holds: minus a page that belongs half a table away. A nearer slot would not do: an operand
+// that starts in the page before that one would hit.
 static uint32_t empty_tag(unsigned slot) {
     return 0u - ((slot ^ (ABI_TLB_ENTRIES / 2)) << 12);
 }

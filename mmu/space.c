@@ -1,5 +1,5 @@
-// Finds the address range of the windows. The candidates lie far below where Linux places stacks, libraries and mmap areas
-// of a 47-bit process and above what sanitizers use for their shadow.
+// Finds the address range of the windows. The candidates lie far below where Linux places stacks, libraries and mmap
+// areas of a 47-bit process and above what sanitizers use for their shadow.
 #include "mmu/space.h"
 
 #include <inttypes.h>

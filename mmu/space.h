@@ -7,9 +7,9 @@
 
 #include <stdint.h>
 
-#define SPACE_STRIDE   (64ull << 30)
-#define SPACE_SLOTS    17 // the empty window, the supervisor window, and user windows
-#define SPACE_SIZE     (SPACE_SLOTS * SPACE_STRIDE)
+#define SPACE_STRIDE (64ull << 30)
+#define SPACE_SLOTS  17 // the empty window, the supervisor window, and user windows
+#define SPACE_SIZE   (SPACE_SLOTS * SPACE_STRIDE)
 
 // Finds a free range. Returns the base of slot 0, or 0 with err filled.
 uint64_t space_find(struct error *err);

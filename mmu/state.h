@@ -7,14 +7,14 @@
 #define MMU_PAGE_MASK 0xfffu
 
 // Bits of page-table entries (SDM vol. 3A, 4.3 and 4.4). Two-level entries are handled zero-extended.
-#define PTE_P   (1ull << 0)
-#define PTE_RW  (1ull << 1)
-#define PTE_US  (1ull << 2)
-#define PTE_A   (1ull << 5)
-#define PTE_D   (1ull << 6)
-#define PTE_PS  (1ull << 7)
-#define PTE_G   (1ull << 8)
-#define PTE_XD  (1ull << 63)
+#define PTE_P  (1ull << 0)
+#define PTE_RW (1ull << 1)
+#define PTE_US (1ull << 2)
+#define PTE_A  (1ull << 5)
+#define PTE_D  (1ull << 6)
+#define PTE_PS (1ull << 7)
+#define PTE_G  (1ull << 8)
+#define PTE_XD (1ull << 63)
 
 // Bits of the page-fault error code (SDM vol. 3A, 4.7).
 #define PF_P    (1u << 0)
@@ -42,7 +42,7 @@ struct bounce_part {
 // The operand between soft_miss and soft_commit.
 struct bounce {
     struct bounce_part part[2];
-    unsigned parts; // 0: none pending
+    unsigned parts;  // 0: none pending
     unsigned offset; // of the operand in the buffer: linear address mod 64
     bool locked;
     uint8_t before[16]; // what a locked operand held when it was loaded
@@ -64,10 +64,10 @@ struct mmu {
     struct mmu_control control;
     // Derived from control.
     bool paging, pae, pse, pge, wp, nx;
-    uint64_t a20_mask;      // ANDed to every physical address
-    uint64_t reserved_pte;  // bits that must be clear in a present 4 KiB PTE or page-table pointer
+    uint64_t a20_mask;       // ANDed to every physical address
+    uint64_t reserved_pte;   // bits that must be clear in a present 4 KiB PTE or page-table pointer
     uint64_t reserved_large; // in a present PDE with PS
-    uint64_t pdpte[4];      // the PDPTE registers
+    uint64_t pdpte[4];       // the PDPTE registers
 
     bool supervisor_in_user_pages; // CPL 0 runs code from user pages: its window may show them
 
@@ -77,10 +77,10 @@ struct mmu {
     struct window_state *windows;
 };
 
-#define CONTROL_CR0_WP (1u << 16)
-#define CONTROL_CR0_NW (1u << 29)
-#define CONTROL_CR0_CD (1u << 30)
-#define CONTROL_CR0_PG (1u << 31)
+#define CONTROL_CR0_WP  (1u << 16)
+#define CONTROL_CR0_NW  (1u << 29)
+#define CONTROL_CR0_CD  (1u << 30)
+#define CONTROL_CR0_PG  (1u << 31)
 #define CONTROL_CR4_PSE (1u << 4)
 #define CONTROL_CR4_PAE (1u << 5)
 #define CONTROL_CR4_PGE (1u << 7)
@@ -102,7 +102,8 @@ static inline bool mmu_frame_has_code(const struct mmu *mmu, uint64_t frame) {
 bool mmu_write_part(struct mmu *mmu, uint64_t gpa, const void *data, unsigned size);
 void mmu_read_part(struct mmu *mmu, uint64_t gpa, void *data, unsigned size);
 
-// ---- walk.c ------------------------------------------------------------------------------------------------------------
+// ---- walk.c
+// ------------------------------------------------------------------------------------------------------------
 
 // What the tables say about one linear page, without a look at A and D.
 struct walk {
@@ -124,19 +125,21 @@ static inline unsigned walk_region_shift(const struct mmu *mmu) {
     return mmu->pae ? 21 : 22;
 }
 
-// ---- softtlb.c -----------------------------------------------------------------------------------------------------------
+// ---- softtlb.c
+// -----------------------------------------------------------------------------------------------------------
 
-void softtlb_reset(struct mmu *mmu);                  // writes every entry: at creation
+void softtlb_reset(struct mmu *mmu); // writes every entry: at creation
 void softtlb_flush(struct mmu *mmu, bool keep_global);
 void softtlb_invlpg(struct mmu *mmu, uint32_t linear);
 void softtlb_fill(struct mmu *mmu, uint32_t linear, bool user, const struct mmu_page *page);
 void softtlb_drop_writes(struct mmu *mmu, uint32_t frame);
 
-// ---- windows -------------------------------------------------------------------------------------------------------------
+// ---- windows
+// -------------------------------------------------------------------------------------------------------------
 
 int window_create(struct mmu *mmu, struct error *err);
 void window_destroy(struct mmu *mmu);
-void window_mode_changes(struct mmu *mmu);   // before the paging mode becomes another: everything shown is void
+void window_mode_changes(struct mmu *mmu); // before the paging mode becomes another: everything shown is void
 void window_control_changed(struct mmu *mmu, bool mode_changed); // after it, or after another control change
 void window_cr3_loaded(struct mmu *mmu);
 void window_invlpg(struct mmu *mmu, uint32_t linear);

@@ -1,16 +1,16 @@
-// Views: which user address space runs, in which form, and in which window. A view starts soft, becomes direct once it has
-// used some CPU time of its own, and soft again when keeping its window up to date costs too much of that time. Changes of
-// a user window wait until its code is about to run. Light code.
+// Views: which user address space runs, in which form, and in which window. A view starts soft, becomes direct once it
+// has used some CPU time of its own, and soft again when keeping its window up to date costs too much of that time.
+// Changes of a user window wait until its code is about to run. Light code.
 #include "mmu/window.h"
 
-// Times are counted in mapping calls, because their cost differs tenfold between hosts: what is worth a window depends on it.
-// Filling the window of a small process takes some 600 calls, and the direct form saves about a third of the time: the
-// first hold is where that starts to pay (on the Debian installer, 600 gave twice as many calls and signals).
-#define HOLD_FIRST      2000   // CPU time before a view becomes direct: 10 ms where a call costs 5 us
+// Times are counted in mapping calls, because their cost differs tenfold between hosts: what is worth a window depends
+// on it. Filling the window of a small process takes some 600 calls, and the direct form saves about a third of the
+// time: the first hold is where that starts to pay (on the Debian installer, 600 gave twice as many calls and signals).
+#define HOLD_FIRST      2000 // CPU time before a view becomes direct: 10 ms where a call costs 5 us
 #define HOLD_MAX        400000
-#define PERIOD          1000   // CPU time after which the costs of a direct view are looked at
-#define COST_SHARE      8      // of a period: more than one part in eight is too much
-#define NEW_PROCESS_MIN 32           // pages, for the guess that a window's process is gone
+#define PERIOD          1000 // CPU time after which the costs of a direct view are looked at
+#define COST_SHARE      8    // of a period: more than one part in eight is too much
+#define NEW_PROCESS_MIN 32   // pages, for the guess that a window's process is gone
 
 static uint32_t current_key(const struct mmu *mmu) {
     return mmu->paging ? mmu->control.cr3 & (mmu->pae ? ~0x1fu : ~0xfffu) : VIEW_KEY_PHYSICAL;
@@ -74,7 +74,8 @@ struct mmu_view mmu_current_view(struct mmu *mmu, bool user) {
     return (struct mmu_view){(uint32_t)(view - mmu->windows->views) + 1, view->generation};
 }
 
-// ---- Windows of views --------------------------------------------------------------------------------------------------
+// ---- Windows of views
+// --------------------------------------------------------------------------------------------------
 
 void window_release(struct mmu *mmu, struct window *window) {
     window_empty(mmu, window);
@@ -152,7 +153,8 @@ void window_validate(struct mmu *mmu, struct window *window, bool all) {
         region->marked = false;
     }
     window->check_all = window->pending = false;
-    if (all && window->user && mmu->policy == MMU_FORM_ADAPTIVE && before >= NEW_PROCESS_MIN && window->pages < before / 2) {
+    if (all && window->user && mmu->policy == MMU_FORM_ADAPTIVE && before >= NEW_PROCESS_MIN &&
+        window->pages < before / 2) {
         set_soft(mmu, window->view, first_hold(mmu));
     }
 }
@@ -161,7 +163,8 @@ struct window *window_current(struct mmu *mmu, bool user) {
     return user ? view_current(mmu)->window : &mmu->windows->supervisor;
 }
 
-// ---- The policy --------------------------------------------------------------------------------------------------------
+// ---- The policy
+// --------------------------------------------------------------------------------------------------------
 
 // True while the direct form is out of the question: A20 masking breaks up every run of frames.
 static bool all_soft(const struct mmu *mmu) {

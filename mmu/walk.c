@@ -3,9 +3,9 @@
 // guest's devices may write the tables at the same time.
 #include "mmu/state.h"
 
-#define ADDRESS_MASK  (((1ull << MMU_PHYSICAL_BITS) - 1) & ~0xfffull)
-#define ADDRESS_4M    0xffc00000ull
-#define ADDRESS_2M    (ADDRESS_MASK & ~0x1fffffull)
+#define ADDRESS_MASK   (((1ull << MMU_PHYSICAL_BITS) - 1) & ~0xfffull)
+#define ADDRESS_4M     0xffc00000ull
+#define ADDRESS_2M     (ADDRESS_MASK & ~0x1fffffull)
 #define PDPTE_RESERVED (~((1ull << MMU_PHYSICAL_BITS) - 1) | 0x1e6ull)
 // Of these walks a second try is needed only when a device changed an entry in between.
 #define WALK_TRIES 64
@@ -42,8 +42,7 @@ int walk_load_pdptes(struct mmu *mmu, uint32_t cr3, uint64_t pdpte[4]) {
 }
 
 static void walk_physical(const struct mmu *mmu, uint32_t linear, struct walk *walk) {
-    *walk = (struct walk){
-        .gpa = linear & ~MMU_PAGE_MASK & mmu->a20_mask, .write = true, .user = true, .execute = true};
+    *walk = (struct walk){.gpa = linear & ~MMU_PAGE_MASK & mmu->a20_mask, .write = true, .user = true, .execute = true};
 }
 
 int walk_tables(struct mmu *mmu, uint32_t linear, struct walk *walk, uint32_t *error) {
@@ -139,8 +138,8 @@ static void fill_page(struct mmu *mmu, const struct walk *walk, bool user, bool 
 static int walk_fault(const struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user, uint32_t error,
                       struct mmu_fault *fault) {
     fault->linear = linear;
-    fault->error = error | (access == MMU_WRITE ? PF_WR : 0) | (user ? PF_US : 0) |
-                   (access == MMU_EXEC && mmu->nx ? PF_ID : 0);
+    fault->error =
+        error | (access == MMU_WRITE ? PF_WR : 0) | (user ? PF_US : 0) | (access == MMU_EXEC && mmu->nx ? PF_ID : 0);
     return -1;
 }
 

@@ -1,7 +1,7 @@
 // Windows as a whole: creation, what flushes of the guest do to them, and host addresses told apart. Intel SDM vol. 3A,
 // 4.10.4. A user window's changes wait until its code runs again; the supervisor window's are made at once.
-#include "mmu/hostcall.h"
 #include "mmu/window.h"
+#include "mmu/hostcall.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,14 +64,14 @@ static void calibrate(struct mmu *mmu, struct window_state *windows) {
 }
 
 int window_create(struct mmu *mmu, struct error *err) {
-    struct window_state *windows = mmap(NULL, sizeof(*windows), PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct window_state *windows =
+        mmap(NULL, sizeof(*windows), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (windows == MAP_FAILED) {
         return error_set(err, "no memory for windows: %s", strerror(errno));
     }
     size_t map_size = mmu->ram->size / RAM_PAGE_SIZE * sizeof(uint32_t);
-    windows->frame_windows = mmap(NULL, map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                                  -1, 0);
+    windows->frame_windows =
+        mmap(NULL, map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (windows->frame_windows == MAP_FAILED) {
         munmap(windows, sizeof(*windows));
         return error_set(err, "no memory for the map of frames: %s", strerror(errno));
@@ -148,7 +148,8 @@ void window_cr3_loaded(struct mmu *mmu) {
 
 static struct region *shown(const struct mmu *mmu, const struct window *window, uint32_t linear) {
     struct region *region = window->regions[linear >> walk_region_shift(mmu)];
-    if (region && region->pages && (region->large || bit_get(region->present, linear >> 12 & (region_pages(mmu) - 1)))) {
+    if (region && region->pages &&
+        (region->large || bit_get(region->present, linear >> 12 & (region_pages(mmu) - 1)))) {
         return region;
     }
     return NULL;

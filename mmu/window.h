@@ -8,20 +8,21 @@
 #include "mmu/space.h"
 #include "mmu/state.h"
 
-#define WINDOW_SIZE     (4ull << 30)
-#define WINDOW_USERS    (SPACE_SLOTS - 2) // slot 0 is the empty window, slot 1 the supervisor's
-#define REGION_PAGES    1024u             // of a 4 MiB region; 512 under PAE
-#define REGION_WORDS    (REGION_PAGES / 64)
-#define REGION_INDEXES  2048u             // of 2 MiB regions in 4 GiB
-#define REGION_POOL     4096u
-#define VIEW_COUNT      64u
-#define FILL_AROUND     16u               // pages made writable around a faulting one
-#define FILL_LARGE      256u              // pages of one run that are mapped, and populated, together: populating a page
-                                          // costs a tenth or less of a host fault on it
-#define GUARD_BLOCK     16u               // pages write-protected together when one of them gets code
-#define CHURN_BLOCK     16u               // pages that share one churn counter
-#define CHURN_LIMIT     2u                // invalidations after which a page is left to soft instructions
-#define CHURN_TSC_SHIFT 28                // an epoch of about 0.1 s, after which counters are halved
+#define WINDOW_SIZE    (4ull << 30)
+#define WINDOW_USERS   (SPACE_SLOTS - 2) // slot 0 is the empty window, slot 1 the supervisor's
+#define REGION_PAGES   1024u             // of a 4 MiB region; 512 under PAE
+#define REGION_WORDS   (REGION_PAGES / 64)
+#define REGION_INDEXES 2048u // of 2 MiB regions in 4 GiB
+#define REGION_POOL    4096u
+#define VIEW_COUNT     64u
+#define FILL_AROUND    16u // pages made writable around a faulting one
+#define FILL_LARGE                                                                                                     \
+    256u                    // pages of one run that are mapped, and populated, together: populating a page
+                            // costs a tenth or less of a host fault on it
+#define GUARD_BLOCK     16u // pages write-protected together when one of them gets code
+#define CHURN_BLOCK     16u // pages that share one churn counter
+#define CHURN_LIMIT     2u  // invalidations after which a page is left to soft instructions
+#define CHURN_TSC_SHIFT 28  // an epoch of about 0.1 s, after which counters are halved
 
 struct region {
     struct region *next; // in its window's list, or the free list
@@ -33,9 +34,9 @@ struct region {
     bool marked;         // to be checked at the next window_enter
     uint32_t vmas;       // upper bound of the host's mappings for it
     uint32_t churn_epoch;
-    uint64_t pde;        // as last checked
-    uint64_t mixed;      // by GUARD_BLOCK: code and data that is written; its pages are protected one by one
-    uint64_t present[REGION_WORDS];  // shown in the window: a host mapping of the right frame exists
+    uint64_t pde;                   // as last checked
+    uint64_t mixed;                 // by GUARD_BLOCK: code and data that is written; its pages are protected one by one
+    uint64_t present[REGION_WORDS]; // shown in the window: a host mapping of the right frame exists
     uint64_t writable[REGION_WORDS]; // of these, those mapped writable
     uint64_t joined[REGION_WORDS];   // of these, those that show the frame after the one of the page before
     uint8_t churn[REGION_PAGES / CHURN_BLOCK];
@@ -48,11 +49,11 @@ struct window {
     uint64_t base;
     unsigned number; // bit in the frame map
     bool user;
-    bool check_all;  // every region is to be checked at the next window_enter
-    bool pending;    // check_all, or some region is marked
-    bool any_local;  // some region may be local
+    bool check_all; // every region is to be checked at the next window_enter
+    bool pending;   // check_all, or some region is marked
+    bool any_local; // some region may be local
     uint32_t pages, vmas;
-    uint64_t used;   // stamp of the last window_enter, for recycling
+    uint64_t used; // stamp of the last window_enter, for recycling
     struct view *view;
     struct region *list;
     struct region *regions[REGION_INDEXES];
@@ -66,22 +67,22 @@ struct view {
     uint64_t used;
     uint64_t cycles;      // CPU time since it became soft, or since its costs were last looked at
     uint64_t hold_cycles; // time to be spent soft before it becomes direct
-    uint64_t host_calls; // made for it in the same time
+    uint64_t host_calls;  // made for it in the same time
     struct window *window;
 };
 #define VIEW_KEY_PHYSICAL 0xffffffffu // paging is off
 
 struct window_state {
-    uint64_t base;    // of the empty window
+    uint64_t base; // of the empty window
     uint64_t stamp;
     uint64_t generation;
-    uint32_t vmas;    // in all windows
+    uint32_t vmas; // in all windows
     uint32_t vma_budget;
     uint32_t pool_used;
     uint64_t call_cycles;   // what a mapping call costs here, measured at creation
     uint64_t cycles_per_us; // of the time-stamp counter
     uint64_t user_since;    // time stamp since which CPL-3 code runs, 0 if it does not
-    struct view *view;             // of the current CR3, or NULL when not looked up yet
+    struct view *view;      // of the current CR3, or NULL when not looked up yet
     // The guest page fault that a direct access met last.
     bool prefill;
     bool prefill_user;
@@ -120,7 +121,8 @@ static inline uint32_t region_linear(const struct mmu *mmu, const struct region 
 }
 
 // ---- window_map.c: the host's mappings and the bits that mirror them. The callers' loops may find the region empty
-// afterwards: a call that the host refuses empties the whole window, which it can never refuse. -------------------------
+// afterwards: a call that the host refuses empties the whole window, which it can never refuse.
+// -------------------------
 
 // Shows `count` frames from `frame` at page `first` of the region, populated. False if the host refused.
 bool window_map(struct mmu *mmu, struct window *window, struct region *region, unsigned first, unsigned count,
@@ -135,7 +137,8 @@ static inline unsigned guard_block(unsigned page) {
     return page / GUARD_BLOCK;
 }
 
-// ---- region.c ----------------------------------------------------------------------------------------------------------
+// ---- region.c
+// ----------------------------------------------------------------------------------------------------------
 
 // The region that holds linear, made if needed; NULL if the pool is exhausted even after the window was emptied.
 struct region *region_get(struct mmu *mmu, struct window *window, uint32_t linear);
@@ -155,7 +158,8 @@ void region_snapshot(struct mmu *mmu, struct region *region, unsigned first, uns
 void region_update_local(struct mmu *mmu, struct region *region);
 bool region_is_churning(struct region *region, unsigned page);
 
-// ---- view.c ------------------------------------------------------------------------------------------------------------
+// ---- view.c
+// ------------------------------------------------------------------------------------------------------------
 
 struct view *view_current(struct mmu *mmu);
 // The window in which code of this privilege runs, or NULL if it has none.

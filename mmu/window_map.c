@@ -1,5 +1,5 @@
-// The host's mappings of windows and the bitmaps that mirror them: a page's present bit is set exactly while a host mapping
-// shows its frame, its writable bit while that mapping is writable. Light code, also run in signal handlers.
+// The host's mappings of windows and the bitmaps that mirror them: a page's present bit is set exactly while a host
+// mapping shows its frame, its writable bit while that mapping is writable. Light code, also run in signal handlers.
 #include "mmu/hostcall.h"
 #include "mmu/window.h"
 
@@ -24,7 +24,8 @@ static unsigned count_bits(uint64_t word) {
     return (unsigned)(((word + (word >> 4)) & 0x0f0f0f0f0f0f0f0full) * 0x0101010101010101ull >> 56);
 }
 
-// Recounts pages and host mappings of the region: a mapping starts at every page that does not continue the one before it.
+// Recounts pages and host mappings of the region: a mapping starts at every page that does not continue the one before
+// it.
 static void recount(struct mmu *mmu, struct window *window, struct region *region) {
     unsigned pages = 0;
     unsigned vmas = 0;
@@ -33,7 +34,8 @@ static void recount(struct mmu *mmu, struct window *window, struct region *regio
     for (unsigned i = 0; i < REGION_WORDS; i++) {
         uint64_t present = region->present[i];
         uint64_t writable = region->writable[i];
-        uint64_t continues = region->joined[i] & (present << 1 | present_carry) & ~(writable ^ (writable << 1 | writable_carry));
+        uint64_t continues =
+            region->joined[i] & (present << 1 | present_carry) & ~(writable ^ (writable << 1 | writable_carry));
         pages += count_bits(present);
         vmas += count_bits(present & ~continues);
         present_carry = present >> 63;

@@ -1,5 +1,5 @@
-// Accesses through a window, as translated code makes them: a plain load or store at window + linear, with a SIGSEGV handler
-// that asks the mmu.
+// Accesses through a window, as translated code makes them: a plain load or store at window + linear, with a SIGSEGV
+// handler that asks the mmu.
 #ifndef TESTS_MMU_DIRECT_H
 #define TESTS_MMU_DIRECT_H
 

@@ -45,9 +45,14 @@ struct fixture *fixture_create(enum mmu_form_policy policy) {
     f->abi = aligned_alloc(64, (sizeof(*f->abi) + 63) / 64 * 64);
     assert(f->abi);
     memset(f->abi, 0, sizeof(*f->abi));
-    struct mmu_config config = {.ram = &f->ram, .abi = f->abi, .stats = &f->stats, .policy = policy,
-                                .code_written = on_code_written, .device_read = on_device_read,
-                                .device_write = on_device_write, .opaque = f};
+    struct mmu_config config = {.ram = &f->ram,
+                                .abi = f->abi,
+                                .stats = &f->stats,
+                                .policy = policy,
+                                .code_written = on_code_written,
+                                .device_read = on_device_read,
+                                .device_write = on_device_write,
+                                .opaque = f};
     f->mmu = mmu_create(&config, &err);
     assert(f->mmu);
     f->control = (struct mmu_control){.a20 = true};

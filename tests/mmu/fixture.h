@@ -5,11 +5,11 @@
 
 #include "mmu/state.h"
 
-#define FIXTURE_RAM (16u << 20)
-#define FIXTURE_CR3 0x1000u      // page directory, or the PDPTEs under PAE
-#define FIXTURE_TABLES 0x2000u   // tables are taken from here upwards
+#define FIXTURE_RAM    (16u << 20)
+#define FIXTURE_CR3    0x1000u // page directory, or the PDPTEs under PAE
+#define FIXTURE_TABLES 0x2000u // tables are taken from here upwards
 
-#define CR0_BASE (1u | CONTROL_CR0_PG | CONTROL_CR0_WP)
+#define CR0_BASE  (1u | CONTROL_CR0_PG | CONTROL_CR0_WP)
 #define P_RW_US_A (PTE_P | PTE_RW | PTE_US | PTE_A)
 
 struct device_access {
@@ -28,11 +28,11 @@ struct fixture {
     uint32_t next_table;
     struct device_access device[64];
     unsigned devices;
-    uint64_t device_value;   // what reads return, truncated to their size
-    uint32_t killed[64];     // frames given to code_written
+    uint64_t device_value; // what reads return, truncated to their size
+    uint32_t killed[64];   // frames given to code_written
     unsigned kills;
-    bool keep_code;          // code_written leaves the flag set
-    bool race_armed;         // the next code_written changes the operand at race_gpa, as a device would
+    bool keep_code;  // code_written leaves the flag set
+    bool race_armed; // the next code_written changes the operand at race_gpa, as a device would
     uint64_t race_gpa;
     uint8_t race_byte;
 };
@@ -46,7 +46,8 @@ void fixture_paging(struct fixture *f, uint32_t cr0, uint32_t cr4, bool nxe);
 uint32_t fixture_new_table(struct fixture *f);
 // Another empty address space of the current kind; returns its CR3.
 uint32_t fixture_new_space(struct fixture *f);
-// Guest-physical address of the entries for `linear` in the address space of cr3; the table is made (P RW US A) if absent.
+// Guest-physical address of the entries for `linear` in the address space of cr3; the table is made (P RW US A) if
+// absent.
 uint64_t fixture_pde(struct fixture *f, uint32_t cr3, uint32_t linear);
 uint64_t fixture_pte(struct fixture *f, uint32_t cr3, uint32_t linear);
 // Writes an entry, as the guest would, without telling the mmu.

@@ -76,7 +76,8 @@ void reference_walk(struct fixture *f, uint32_t linear, enum mmu_access access, 
     r->pde_after = pde | 1u << 5;
     if (big) {
         r->pde_after |= write ? 1u << 6 : 0;
-        r->gpa = pae ? (bits(pde, 35, 21) << 21) + bits(linear, 20, 0) : (bits(pde, 31, 22) << 22) + bits(linear, 21, 0);
+        r->gpa =
+            pae ? (bits(pde, 35, 21) << 21) + bits(linear, 20, 0) : (bits(pde, 31, 22) << 22) + bits(linear, 21, 0);
     } else {
         r->pte_after = pte | 1u << 5 | (write ? 1u << 6 : 0);
         r->gpa = (bits(pte, 35, 12) << 12) + bits(linear, 11, 0);

@@ -1,5 +1,5 @@
-// A second, deliberately plain page-table walk, written from the tables of SDM vol. 3A 4.3 to 4.7 alone, as the judge of
-// mmu/walk.c. It shares no code with it.
+// A second, deliberately plain page-table walk, written from the tables of SDM vol. 3A 4.3 to 4.7 alone, as the judge
+// of mmu/walk.c. It shares no code with it.
 #ifndef TESTS_MMU_REFERENCE_H
 #define TESTS_MMU_REFERENCE_H
 

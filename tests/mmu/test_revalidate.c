@@ -1,6 +1,7 @@
-// Random edits of page tables, INVLPG, CR3 loads and frames with code, with direct accesses in between. What an access may
-// see is exactly what the architecture allows: the tables of now, or what stood in them since the last flush that covers
-// the page (SDM vol. 3A, 4.10.2 and 4.10.4). A page that was not edited since must behave as the reference walk says.
+// Random edits of page tables, INVLPG, CR3 loads and frames with code, with direct accesses in between. What an access
+// may see is exactly what the architecture allows: the tables of now, or what stood in them since the last flush that
+// covers the page (SDM vol. 3A, 4.10.2 and 4.10.4). A page that was not edited since must behave as the reference walk
+// says.
 #include "direct.h"
 #include "mmu/window.h"
 #include "reference.h"
@@ -60,8 +61,9 @@ static void forget(struct world *w, unsigned i) {
 }
 
 static uint64_t random_entry(struct world *w, unsigned i) {
-    static const uint64_t choices[] = {PTE_P | PTE_RW | PTE_A | PTE_D, PTE_P | PTE_RW | PTE_A, PTE_P | PTE_A,
-                                       PTE_P | PTE_RW,                 0,                      PTE_P | PTE_A | PTE_D};
+    static const uint64_t choices[] = {
+        PTE_P | PTE_RW | PTE_A | PTE_D, PTE_P | PTE_RW | PTE_A, PTE_P | PTE_A, PTE_P | PTE_RW, 0,
+        PTE_P | PTE_A | PTE_D};
     uint64_t entry = choices[fixture_random(&w->seed) % 6];
     // Mostly the frame that makes runs.
     uint64_t frame = fixture_random(&w->seed) % 3 ? (uint64_t)(FRAME0 + i / 4 + i % 4 * 16)

@@ -35,7 +35,7 @@ static void fill(void **state) {
     assert_int_equal(miss(f, 0x400010, 4, INTENT_READ, false, &p), SOFT_IN_PLACE);
     assert_ptr_equal(p, f->ram.host + 0x300010);
     assert_ptr_equal(fixture_lookup(f, true, 0x400010, 4, false), p);
-    assert_null(fixture_lookup(f, true, 0x400010, 4, true)); // D was clear
+    assert_null(fixture_lookup(f, true, 0x400010, 4, true));   // D was clear
     assert_null(fixture_lookup(f, false, 0x400010, 4, false)); // the other privilege has its own
     assert_int_equal(miss(f, 0x400010, 4, INTENT_RMW, false, &p), SOFT_IN_PLACE);
     assert_ptr_equal(fixture_lookup(f, true, 0x400010, 4, true), p);
@@ -117,7 +117,8 @@ static void sizes(void **state) {
         for (unsigned before = 1; before < size; before += before < 16 ? 1 : 61) {
             uint8_t *p;
             for (unsigned k = 0; k < size; k++) {
-                *(k < before ? f->ram.host + 0x301000 - before + k : f->ram.host + 0x500000 + k - before) = (uint8_t)(k * 7);
+                *(k < before ? f->ram.host + 0x301000 - before + k : f->ram.host + 0x500000 + k - before) =
+                    (uint8_t)(k * 7);
             }
             assert_int_equal(miss(f, 0x401000 - before, size, INTENT_RMW, false, &p), SOFT_BOUNCED);
             for (unsigned k = 0; k < size; k++) {
@@ -126,8 +127,9 @@ static void sizes(void **state) {
             }
             soft_commit(f->mmu);
             for (unsigned k = 0; k < size; k++) {
-                assert_int_equal(*(k < before ? f->ram.host + 0x301000 - before + k : f->ram.host + 0x500000 + k - before),
-                                 (uint8_t)(k + 3));
+                assert_int_equal(
+                    *(k < before ? f->ram.host + 0x301000 - before + k : f->ram.host + 0x500000 + k - before),
+                    (uint8_t)(k + 3));
             }
         }
     }
@@ -260,8 +262,8 @@ static void staleness(void **state) {
             if (!hit) {
                 uint64_t addend = 0;
                 struct mmu_fault fault;
-                enum soft_result result = soft_miss(f->mmu, linear + 8, 4, write ? INTENT_WRITE : INTENT_READ, user, false,
-                                                    &addend, &fault);
+                enum soft_result result =
+                    soft_miss(f->mmu, linear + 8, 4, write ? INTENT_WRITE : INTENT_READ, user, false, &addend, &fault);
                 assert_int_equal(result == SOFT_FAULT, r.faults);
                 if (result == SOFT_IN_PLACE) {
                     assert_ptr_equal((void *)(uintptr_t)(addend + linear + 8), f->ram.host + r.gpa);
@@ -280,9 +282,9 @@ static void staleness(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fill),     cmocka_unit_test(empty_entries), cmocka_unit_test(flushes),
-        cmocka_unit_test(crossing), cmocka_unit_test(sizes),         cmocka_unit_test(devices),
-        cmocka_unit_test(code_frames), cmocka_unit_test(c_accessors), cmocka_unit_test(staleness),
+        cmocka_unit_test(fill),        cmocka_unit_test(empty_entries), cmocka_unit_test(flushes),
+        cmocka_unit_test(crossing),    cmocka_unit_test(sizes),         cmocka_unit_test(devices),
+        cmocka_unit_test(code_frames), cmocka_unit_test(c_accessors),   cmocka_unit_test(staleness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ static void expect_fault(struct fixture *f, uint32_t linear, enum mmu_access acc
     assert_int_equal(fault.error, error);
 }
 
-static struct mmu_page expect_page(struct fixture *f, uint32_t linear, enum mmu_access access, bool user, uint64_t gpa) {
+static struct mmu_page expect_page(struct fixture *f, uint32_t linear, enum mmu_access access, bool user,
+                                   uint64_t gpa) {
     struct mmu_page page;
     struct mmu_fault fault;
     assert_int_equal(mmu_walk(f->mmu, linear, access, user, &page, &fault), 0);
@@ -189,8 +190,8 @@ static void random_tables(void **state) {
             fixture_pte(f, cr3, bases[i]);
         }
         for (unsigned round = 0; round < 20000; round++) {
-            uint32_t linear = bases[fixture_random(&seed) % 4] + (fixture_random(&seed) % 16 << 12) +
-                              fixture_random(&seed) % 4096;
+            uint32_t linear =
+                bases[fixture_random(&seed) % 4] + (fixture_random(&seed) % 16 << 12) + fixture_random(&seed) % 4096;
             uint64_t pde_at = fixture_pde(f, cr3, linear);
             uint64_t table = fixture_get(f, pde_at);
             if (fixture_random(&seed) % 2) { // another PTE
@@ -236,9 +237,9 @@ static void random_tables(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paging_off),       cmocka_unit_test(rights),          cmocka_unit_test(accessed_and_dirty),
-        cmocka_unit_test(recursive_directory), cmocka_unit_test(reserved_bits), cmocka_unit_test(no_execute),
-        cmocka_unit_test(pdpte_registers),  cmocka_unit_test(tables_with_code), cmocka_unit_test(random_tables),
+        cmocka_unit_test(paging_off),          cmocka_unit_test(rights),           cmocka_unit_test(accessed_and_dirty),
+        cmocka_unit_test(recursive_directory), cmocka_unit_test(reserved_bits),    cmocka_unit_test(no_execute),
+        cmocka_unit_test(pdpte_registers),     cmocka_unit_test(tables_with_code), cmocka_unit_test(random_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

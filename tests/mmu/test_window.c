@@ -196,7 +196,7 @@ static void invlpg_and_cr3(void **state) {
     fixture_map(f, USER, 0x301000 | P_RW_US_A);
     mmu_load_cr3(f->mmu, FIXTURE_CR3);
     uint64_t unmaps = f->stats.host_unmaps;
-    assert_int_equal(unmaps, 1); // the local supervisor page; the user's waits
+    assert_int_equal(unmaps, 1);                            // the local supervisor page; the user's waits
     assert_int_equal(expect_read(f, false, 0xc0000000), 1); // global: survives
     assert_int_equal(expect_read(f, false, 0xc0800000), 2);
     assert_int_equal(expect_read(f, true, USER), 2);
@@ -458,15 +458,23 @@ static void host_agrees(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clean_page_is_read_only_first), cmocka_unit_test(fault_around),
-        cmocka_unit_test(large_page),                    cmocka_unit_test(hole_and_devices),
+        cmocka_unit_test(clean_page_is_read_only_first),
+        cmocka_unit_test(fault_around),
+        cmocka_unit_test(large_page),
+        cmocka_unit_test(hole_and_devices),
         cmocka_unit_test(code_blocks),
-        cmocka_unit_test(physical),                      cmocka_unit_test(user_pages_at_cpl_0),
-        cmocka_unit_test(invlpg_and_cr3),                cmocka_unit_test(downgrade_in_one_call),
-        cmocka_unit_test(prefill),                       cmocka_unit_test(churn_goes_soft),
-        cmocka_unit_test(views),                         cmocka_unit_test(windows_are_recycled),
-        cmocka_unit_test(budget),                        cmocka_unit_test(refusal),
-        cmocka_unit_test(addresses),                     cmocka_unit_test(host_agrees),
+        cmocka_unit_test(physical),
+        cmocka_unit_test(user_pages_at_cpl_0),
+        cmocka_unit_test(invlpg_and_cr3),
+        cmocka_unit_test(downgrade_in_one_call),
+        cmocka_unit_test(prefill),
+        cmocka_unit_test(churn_goes_soft),
+        cmocka_unit_test(views),
+        cmocka_unit_test(windows_are_recycled),
+        cmocka_unit_test(budget),
+        cmocka_unit_test(refusal),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(host_agrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
