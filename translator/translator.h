@@ -83,7 +83,7 @@ enum translate_status {
 enum translate_status translate_block(const struct translate_input *in, struct translate_output *out,
                                       struct error *err);
 
-// ---- Verifier (translator/verify.c): reads emitted bytes back with Capstone -------------------------------------------
+// ---- Verifier (translator/verify*.c): reads emitted bytes back with Capstone -------------------------------------------
 
 struct verify_input {
     const uint8_t *code;
@@ -91,6 +91,7 @@ struct verify_input {
     const struct translate_output *out; // entry points and marks of this block
     const uint32_t *stub;               // STUB_COUNT addresses
     uint64_t next_slice;                // as given to the translator
+    uint64_t live, next_live;           // likewise; 0 where the block does not check itself
     uint32_t mode;
 };
 
