@@ -34,7 +34,6 @@
 #define ANNOUNCED_EDX                                                                                                  \
     (LEAF1_EDX_FPU | LEAF1_EDX_DE | LEAF1_EDX_PSE | LEAF1_EDX_TSC | LEAF1_EDX_MSR | LEAF1_EDX_PAE | LEAF1_EDX_CX8 |    \
      LEAF1_EDX_SEP | LEAF1_EDX_PGE | LEAF1_EDX_CMOV | LEAF1_EDX_MMX | LEAF1_EDX_FXSR | LEAF1_EDX_SSE | LEAF1_EDX_SSE2)
-#define ANNOUNCED_ECX (LEAF1_ECX_SSE3 | LEAF1_ECX_SSSE3 | LEAF1_ECX_SSE4_1 | LEAF1_ECX_SSE4_2 | LEAF1_ECX_POPCNT)
 
 enum { LAST_BASIC = 0x16, LAST_EXTENDED = 0x80000008u, PHYSICAL_BITS = MMU_PHYSICAL_BITS, LINEAR_BITS = 32 };
 
@@ -46,11 +45,21 @@ static uint32_t word_of(const char *text) {
     return word;
 }
 
+// What the host has, from where the compiler's start-up code keeps it: the host's own CPUID may trap and take microseconds,
+// and every new process of a guest asks a dozen times.
+static uint32_t host_features(void) {
+    uint32_t ecx = 0;
+    ecx |= __builtin_cpu_supports("sse3") ? LEAF1_ECX_SSE3 : 0;
+    ecx |= __builtin_cpu_supports("ssse3") ? LEAF1_ECX_SSSE3 : 0;
+    ecx |= __builtin_cpu_supports("sse4.1") ? LEAF1_ECX_SSE4_1 : 0;
+    ecx |= __builtin_cpu_supports("sse4.2") ? LEAF1_ECX_SSE4_2 : 0;
+    ecx |= __builtin_cpu_supports("popcnt") ? LEAF1_ECX_POPCNT : 0;
+    return ecx;
+}
+
 static void basic_leaf1(uint32_t regs[4]) {
-    uint32_t host[4] = {0};
-    __get_cpuid(1, &host[0], &host[1], &host[2], &host[3]);
     regs[0] = SIGNATURE;
-    regs[2] = ANNOUNCED_ECX & host[2];
+    regs[2] = host_features();
     regs[3] = ANNOUNCED_EDX;
 }
 
@@ -87,8 +96,7 @@ static void basic(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
     }
 }
 
-static void extended(uint32_t leaf, uint32_t regs[4]) {
-    uint32_t host[4] = {0};
+static void extended(uint32_t leaf, bool invariant_tsc, uint32_t regs[4]) {
     switch (leaf) {
     case 0x80000000u: regs[0] = LAST_EXTENDED; break;
     case 0x80000001u:
@@ -101,22 +109,35 @@ static void extended(uint32_t leaf, uint32_t regs[4]) {
             regs[i] = word_of(brand + (leaf - 0x80000002u) * 16 + i * 4);
         break;
     case 0x80000006u: regs[2] = 2048u << 16 | 6u << 12 | 64u; break; // L2: KiB, 8 ways, line size
-    case 0x80000007u:
-        __get_cpuid(0x80000007u, &host[0], &host[1], &host[2], &host[3]);
-        regs[3] = host[3] & EXT7_EDX_INVARIANT_TSC;
-        break;
+    case 0x80000007u: regs[3] = invariant_tsc ? EXT7_EDX_INVARIANT_TSC : 0; break;
     case 0x80000008u: regs[0] = LINEAR_BITS << 8 | PHYSICAL_BITS; break;
     default: break;
     }
 }
 
-void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
+// Leaves out of range answer as the highest basic one (SDM vol. 2A, CPUID).
+static uint32_t effective_leaf(uint32_t leaf) {
+    bool known = leaf <= LAST_BASIC || (leaf >= 0x80000000u && leaf <= LAST_EXTENDED);
+    return known ? leaf : LAST_BASIC;
+}
+
+static void announce(uint32_t leaf, uint32_t subleaf, bool invariant_tsc, uint32_t regs[4]) {
     regs[0] = regs[1] = regs[2] = regs[3] = 0;
-    // Leaves out of range answer as the highest basic one (SDM vol. 2A, CPUID).
-    if (leaf >= 0x80000000u && leaf <= LAST_EXTENDED)
-        extended(leaf, regs);
+    if (leaf >= 0x80000000u)
+        extended(leaf, invariant_tsc, regs);
     else
-        basic(leaf <= LAST_BASIC ? leaf : LAST_BASIC, subleaf, regs);
+        basic(leaf, subleaf, regs);
+}
+
+bool cpuid_host_invariant_tsc(void) {
+    uint32_t host[4] = {0};
+    __get_cpuid(0x80000007u, &host[0], &host[1], &host[2], &host[3]);
+    return host[3] & EXT7_EDX_INVARIANT_TSC;
+}
+
+void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
+    leaf = effective_leaf(leaf);
+    announce(leaf, subleaf, leaf == 0x80000007u && cpuid_host_invariant_tsc(), regs);
 }
 
 // The rate of the time-stamp counter, which only a running processor knows: 15h as a multiple of a crystal of 100 kHz (a
@@ -134,10 +155,9 @@ static void tsc_leaves(struct vcpu *v, uint32_t leaf, uint32_t regs[4]) {
 
 enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
-    uint32_t regs[4];
-    uint32_t leaf = v->abi.gpr[CPU_EAX];
-    cpu_cpuid(leaf, v->abi.gpr[CPU_ECX], regs);
-    tsc_leaves(v, leaf >= 0x80000000u && leaf <= LAST_EXTENDED ? leaf : leaf < LAST_BASIC ? leaf : LAST_BASIC, regs);
+    uint32_t regs[4], leaf = effective_leaf(v->abi.gpr[CPU_EAX]);
+    announce(leaf, v->abi.gpr[CPU_ECX], v->tsc_rate.invariant, regs);
+    tsc_leaves(v, leaf, regs);
     v->abi.gpr[CPU_EAX] = regs[0];
     v->abi.gpr[CPU_EBX] = regs[1];
     v->abi.gpr[CPU_ECX] = regs[2];

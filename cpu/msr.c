@@ -20,12 +20,6 @@ enum msr_number {
 #define MISC_ENABLE_FIXED    ((1u << 11) | (1u << 12))
 #define MISC_ENABLE_WRITABLE (1u << 0)
 
-static bool has_nx(void) {
-    uint32_t regs[4];
-    cpu_cpuid(0x80000001, 0, regs);
-    return regs[3] >> 20 & 1;
-}
-
 // Returns 0, or -1 if there is no such register.
 static int read_msr(struct vcpu *v, uint32_t number, uint64_t *value) {
     switch (number) {
@@ -37,13 +31,13 @@ static int read_msr(struct vcpu *v, uint32_t number, uint64_t *value) {
     case MSR_SYSENTER_ESP: *value = v->msr.sysenter_esp; return 0;
     case MSR_SYSENTER_EIP: *value = v->msr.sysenter_eip; return 0;
     case MSR_MISC_ENABLE: *value = v->msr.misc_enable | MISC_ENABLE_FIXED; return 0;
-    case MSR_EFER: *value = v->msr.efer; return has_nx() ? 0 : -1;
+    case MSR_EFER: *value = v->msr.efer; return 0;
     default: return -1;
     }
 }
 
 static int write_efer(struct vcpu *v, uint64_t value) {
-    if (!has_nx() || (value & ~(uint64_t)EFER_NXE))
+    if (value & ~(uint64_t)EFER_NXE)
         return -1;
     if (value == v->msr.efer)
         return 0;

@@ -199,6 +199,10 @@ static inline void string_advance(struct vcpu *v, const struct string_run *run, 
 // One element of INS or OUTS. 0 or -1 with nothing changed.
 int string_io_element(struct vcpu *v, const struct string_run *run);
 
+// ---- cpuid.c ---------------------------------------------------------------------------------------------------------------
+
+bool cpuid_host_invariant_tsc(void);
+
 // ---- tsc_rate.c ------------------------------------------------------------------------------------------------------------
 
 void tsc_rate_start(struct vcpu *v);   // idempotent

@@ -26,8 +26,10 @@ static void read_both(uint64_t *tsc, uint64_t *ns) {
 }
 
 void tsc_rate_start(struct vcpu *v) {
-    if (!v->tsc_rate.ns)
-        read_both(&v->tsc_rate.tsc, &v->tsc_rate.ns);
+    if (v->tsc_rate.ns)
+        return;
+    v->tsc_rate.invariant = cpuid_host_invariant_tsc();
+    read_both(&v->tsc_rate.tsc, &v->tsc_rate.ns);
 }
 
 uint32_t tsc_rate_khz(struct vcpu *v) {

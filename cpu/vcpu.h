@@ -96,6 +96,7 @@ struct cpu_msr {
 struct tsc_rate {
     uint64_t tsc, ns; // at the start of the measurement
     uint32_t khz;     // 0: not asked yet
+    bool invariant;   // the host's counter never stops or changes its rate
 };
 
 // What the fast path of a segment load remembers: descriptor bytes last loaded through a selector, at which privilege.
