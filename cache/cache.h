@@ -89,7 +89,8 @@ struct root {
 };
 
 struct cache_config {
-    uint32_t mib; // arena size; 0 means CACHE_DEFAULT_MIB
+    uint32_t mib;    // arena size; 0 means CACHE_DEFAULT_MIB
+    uint32_t slices; // at most so many code-map slices, 16 KiB each; 0 means the default, 32,768
     struct stats *stats;
     const struct log *log;
 };

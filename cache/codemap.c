@@ -1,6 +1,7 @@
 // The two-level code map: slices (host entry points of one guest page in one mode) and roots (slices by linear page).
 // Root entries are biased by minus 4 x the page's linear address, so that a transfer needs no mask; the entries of an
 // empty root too, which is why a root is a private mapping of a template file.
+#include "base/populate.h"
 #include "cache/internal.h"
 
 #include <errno.h>
@@ -119,14 +120,14 @@ struct slice *cache_slice(struct cache *cache, uint32_t frame, uint32_t mode) {
     struct slice *slice = cache_find_slice(cache, frame, mode);
     if (slice)
         return slice;
-    if (!cache->slice_free_count && cache->slice_fresh == SLICE_MAX)
+    if (!cache->slice_free_count && cache->slice_fresh >= cache->slice_max)
         slices_collect(cache);
     slice = calloc(1, sizeof *slice);
-    if (!slice || (!cache->slice_free_count && cache->slice_fresh == SLICE_MAX))
+    if (!slice || (!cache->slice_free_count && cache->slice_fresh >= cache->slice_max))
         abort(); // 512 MiB of live code pages: bounded by the arena long before
     uint32_t index = cache->slice_free_count ? cache->slice_free[--cache->slice_free_count] : cache->slice_fresh++;
     if (index >= cache->slice_present) {
-        populate(cache->slice_pool + (size_t)cache->slice_present * SLICE_BYTES, SLICE_STEP * SLICE_BYTES);
+        populate_write(cache->slice_pool + (size_t)cache->slice_present * SLICE_BYTES, SLICE_STEP * SLICE_BYTES);
         cache->slice_present += SLICE_STEP;
     }
     slice->entries = (uint32_t *)(void *)(cache->slice_pool + (size_t)index * SLICE_BYTES);

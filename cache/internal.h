@@ -60,6 +60,7 @@ struct cache {
     struct block *retained[RETAIN_BUCKETS];
     // Slices
     uint8_t *slice_pool;
+    uint32_t slice_max;   // how many there may be
     uint32_t slice_fresh; // slices of the pool handed out at least once
     uint32_t slice_present; // slices whose pages are populated
     uint32_t *slice_free; // addresses (pool index) given back
@@ -77,8 +78,6 @@ int region_create(struct region *region, size_t size);
 void region_destroy(struct region *region);
 void *region_take(struct region *region, size_t size); // 8-byte aligned, zeroed; NULL when full
 void region_reset(struct region *region);
-void populate(void *start, size_t size); // for writing
-void populate_read(void *start, size_t size);
 struct frame_code *frame_code_find(const struct cache *cache, uint32_t frame); // light
 struct frame_code *frame_code_get(struct cache *cache, uint32_t frame);
 void slices_create(struct cache *cache);

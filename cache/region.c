@@ -1,21 +1,9 @@
 // Address space that is populated in steps, ahead of its use.
+#include "base/populate.h"
 #include "cache/internal.h"
 
 #include <string.h>
 #include <sys/mman.h>
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ  22
-#define MADV_POPULATE_WRITE 23
-#endif
-
-void populate(void *start, size_t size) {
-    (void)madvise(start, size, MADV_POPULATE_WRITE); // before Linux 5.14: pages come by faults, as ever
-}
-
-void populate_read(void *start, size_t size) {
-    (void)madvise(start, size, MADV_POPULATE_READ);
-}
 
 int region_create(struct region *region, size_t size) {
     void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -38,7 +26,7 @@ void *region_take(struct region *region, size_t size) {
         size_t step = size > POPULATE_STEP ? size : POPULATE_STEP;
         if (step > region->size - region->present)
             step = region->size - region->present;
-        populate(region->base + region->present, step);
+        populate_write(region->base + region->present, step);
         region->present += step & ~(size_t)4095;
     }
     void *taken = region->base + region->used;

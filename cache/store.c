@@ -1,6 +1,7 @@
 // The store of blocks: chunks of the arena that are filled in turn and evicted as a whole, and what happens to a block
 // between its translation and its eviction. Killing cuts every way in (slice entry, links), so that no running code can
 // reach the block again; its bytes stay until its chunk is reused, because a saved host address may still lie in it.
+#include "base/populate.h"
 #include "cache/internal.h"
 
 #include <errno.h>
@@ -166,7 +167,7 @@ static void chunk_populate(struct cache *cache, struct chunk *chunk) {
     if (chunk->at + TRANSLATE_MAX_HOST <= chunk->present || chunk->present == chunk->end)
         return;
     uint32_t step = chunk->end - chunk->present < POPULATE_STEP ? chunk->end - chunk->present : POPULATE_STEP;
-    populate(arena_rw(&cache->arena, chunk->present), step);
+    populate_write(arena_rw(&cache->arena, chunk->present), step);
     populate_read((void *)(uintptr_t)chunk->present, step);
     chunk->present += step;
 }
@@ -282,6 +283,7 @@ struct cache *cache_create(const struct cache_config *config, struct error *err)
     }
     cache->stats = config->stats;
     cache->log = config->log;
+    cache->slice_max = config->slices && config->slices < SLICE_MAX ? config->slices : SLICE_MAX;
     if (arena_create(&cache->arena, (config->mib ? config->mib : CACHE_DEFAULT_MIB) << 20, err) < 0) {
         free(cache);
         return NULL;

@@ -32,6 +32,10 @@ struct cpu_config {
     // Called on the vCPU thread around every device access; NULL where no lock is needed.
     void (*lock)(void *opaque);
     void (*unlock)(void *opaque);
+    // Around the sleep of a halted processor: idle_begin returns how long it may sleep at most, in ns (0: not at all;
+    // UINT64_MAX: until something happens); idle_end fires what is due, on the vCPU thread. NULL where there is no need.
+    uint64_t (*idle_begin)(void *opaque);
+    void (*idle_end)(void *opaque);
     void *opaque;
 };
 

@@ -90,6 +90,7 @@ uint64_t engine_device_read(void *opaque, uint64_t gpa, unsigned size);
 void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t value);
 
 // kick.c
+extern _Thread_local struct vcpu *engine_vcpu_thread;
 void engine_arm(struct vcpu *v);        // request := NEW, live root := empty
 void engine_wait(struct vcpu *v);       // HLT: sleeps until something happens
 void engine_serve_dma(struct vcpu *v);  // kills what the I/O thread overwrote

@@ -26,9 +26,6 @@
 #define TRAP_SIMD       19
 #define ERROR_WRITE     2
 
-// The one pointer that signal handlers need.
-static _Thread_local struct vcpu *host_vcpu;
-
 // ---- The window base -------------------------------------------------------------------------------------------------------
 
 static void write_gs_base(uint64_t base) {
@@ -194,7 +191,7 @@ static void crash(const struct vcpu *v, int signal, const siginfo_t *info, const
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context) {
-    struct vcpu *v = host_vcpu;
+    struct vcpu *v = engine_vcpu_thread;
     greg_t *regs = regs_of(context);
     int saved = errno;
     bool handled = false;
@@ -232,7 +229,7 @@ static void kick_in_block(struct vcpu *v, greg_t *regs, struct block *block) {
 static void on_kick(int signal, siginfo_t *info, void *context) {
     (void)signal;
     (void)info;
-    struct vcpu *v = host_vcpu;
+    struct vcpu *v = engine_vcpu_thread;
     if (!v)
         return;
     struct engine *e = v->engine;
@@ -274,13 +271,13 @@ int host_signals_install(struct vcpu *v, struct error *err) {
     if (e->gs_volatile)
         syscall(SYS_arch_prctl, ARCH_SET_GS, window_empty_base(v->mmu));
     __atomic_store_n(&e->tid, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
-    host_vcpu = v;
+    engine_vcpu_thread = v;
     v->abi.window = 0; // set anew, with gs base, by engine_mode_changed
     return 0;
 }
 
 void host_signals_remove(struct vcpu *v) {
-    host_vcpu = NULL;
+    engine_vcpu_thread = NULL;
     for (size_t i = 0; i < ENGINE_FAULT_SIGNALS; i++)
         sigaction(fault_signals[i], &v->engine->old_actions[i], NULL);
     stack_t off = {.ss_flags = SS_DISABLE};

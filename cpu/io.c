@@ -1,4 +1,5 @@
-// IN and OUT: privilege, then the bus under the device lock. Intel SDM vol. 1 19.5; vol. 2, IN and OUT.
+// IN and OUT: privilege, then the bus under the device lock. Intel SDM vol. 1 19.5; vol. 2, IN and OUT. Devices are library
+// code: the FPU state is parked first, also for callers that are light.
 #include "cpu/semantics.h"
 #include "devices/bus.h"
 
@@ -21,6 +22,7 @@ static void unlock(struct vcpu *v) {
 }
 
 uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size) {
+    engine_park_fpu(v);
     uint64_t start = now_ns();
     lock(v);
     uint32_t value = io_bus_read(v->config.io, (uint16_t)port, size);
@@ -30,6 +32,7 @@ uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size) {
 }
 
 void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value) {
+    engine_park_fpu(v);
     uint64_t start = now_ns();
     lock(v);
     io_bus_write(v->config.io, (uint16_t)port, size, value);

@@ -8,6 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
+// The vCPU that the calling thread runs: what host signal handlers need, and how a call from the guest's own device access
+// is told from one of another thread.
+_Thread_local struct vcpu *engine_vcpu_thread;
+
 // On the vCPU thread, in C: as the kick handler would.
 void engine_arm(struct vcpu *v) {
     v->abi.request = ABI_REQUEST_NEW;
@@ -35,7 +39,7 @@ void vcpu_set_intr(struct vcpu *v, bool level) {
     __atomic_store_n(&v->abi.pending, (uint8_t)level, __ATOMIC_SEQ_CST);
     if (!level)
         return;
-    if (__atomic_load_n(&e->tid, __ATOMIC_RELAXED) == (int)syscall(SYS_gettid)) {
+    if (engine_vcpu_thread == v) {
         if (__atomic_load_n(&e->running, __ATOMIC_RELAXED) && (v->abi.sys_flags & EFLAGS_IF))
             engine_arm(v); // raised by the guest's own device access
         return;
@@ -58,17 +62,28 @@ void engine_interrupt_window(struct vcpu *v) {
         engine_arm(v);
 }
 
+static bool idle_event(struct engine *e) {
+    return __atomic_load_n(&e->intr, __ATOMIC_SEQ_CST) || __atomic_load_n(&e->stop_requested, __ATOMIC_SEQ_CST) ||
+           __atomic_load_n(&e->reset_requested, __ATOMIC_SEQ_CST) || __atomic_load_n(&e->dma_count, __ATOMIC_SEQ_CST);
+}
+
+static void futex_wait(uint32_t *word, uint32_t seen, uint64_t most) {
+    struct timespec timeout = {.tv_sec = (time_t)(most / 1000000000u), .tv_nsec = (long)(most % 1000000000u)};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, most == UINT64_MAX ? NULL : &timeout, NULL, 0);
+}
+
 void engine_wait(struct vcpu *v) {
     struct engine *e = v->engine;
     uint64_t start = engine_now_ns();
     v->stats->halts++;
     __atomic_store_n(&e->waiting, 1, __ATOMIC_SEQ_CST);
-    for (;;) {
+    while (!idle_event(e)) {
         uint32_t seen = __atomic_load_n(&e->wake, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&e->intr, __ATOMIC_SEQ_CST) || __atomic_load_n(&e->stop_requested, __ATOMIC_SEQ_CST) ||
-            __atomic_load_n(&e->reset_requested, __ATOMIC_SEQ_CST) || __atomic_load_n(&e->dma_count, __ATOMIC_SEQ_CST))
-            break;
-        syscall(SYS_futex, &e->wake, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        uint64_t most = v->config.idle_begin ? v->config.idle_begin(v->config.opaque) : UINT64_MAX;
+        if (most && !idle_event(e))
+            futex_wait(&e->wake, seen, most);
+        if (v->config.idle_end)
+            v->config.idle_end(v->config.opaque);
     }
     __atomic_store_n(&e->waiting, 0, __ATOMIC_SEQ_CST);
     v->stats->ns_halted += engine_now_ns() - start;

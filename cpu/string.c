@@ -1,9 +1,9 @@
 // String instructions in C, for operands that translated code cannot reach in place: MOVS CMPS STOS LODS SCAS, and INS and
 // OUTS through string_io.c. Intel SDM vol. 2, REP and the instructions; vol. 1 7.3.9. Repeated ones run in spans that lie
-// in one page, and are restartable: at a fault or interrupt the registers are those of the iterations done.
+// in one page, and are restartable: at a fault or interrupt the registers are those of the iterations done. Light code:
+// general registers only, no library calls.
 #include "cpu/semantics.h"
-
-#include <string.h>
+#include "mmu/copy.h"
 
 // A run of elements that can be accessed in place.
 struct span {
@@ -14,17 +14,19 @@ struct span {
 #define SINGLE ((uint32_t)1)
 
 static uint32_t load(const uint8_t *at, unsigned size) {
-    uint16_t half;
-    uint32_t word;
     switch (size) {
     case 1: return *at;
-    case 2: memcpy(&half, at, 2); return half;
-    default: memcpy(&word, at, 4); return word;
+    case 2: return *(const copy_u16 *)at;
+    default: return *(const copy_u32 *)at;
     }
 }
 
 static void store(uint8_t *at, unsigned size, uint32_t value) {
-    memcpy(at, &value, size);
+    switch (size) {
+    case 1: *at = (uint8_t)value; break;
+    case 2: *(copy_u16 *)at = (uint16_t)value; break;
+    default: *(copy_u32 *)at = value; break;
+    }
 }
 
 // The elements from `index` on, in the direction of DF, at most `max`, that lie in one page and in the segment.
@@ -132,26 +134,38 @@ static int one_element(struct vcpu *v, const struct string_run *run, bool *last)
 
 // ---- Spans ---------------------------------------------------------------------------------------------------------------
 
-// Copies element by element where the operands overlap so that a later element reads what an earlier one wrote.
+// Upwards the host's own string instructions serve: fast, and right where the operands overlap so that a later element
+// reads what an earlier one wrote. The width is the guest's, or bytes where that cannot be told apart.
+static void move_up(const struct string_run *run, uint8_t *to, const uint8_t *from, uint32_t count) {
+    uint64_t bytes = (uint64_t)count * run->size, words = count;
+    bool feeds = (uintptr_t)to > (uintptr_t)from && (uintptr_t)to - (uintptr_t)from < bytes;
+    if (!feeds || run->size == 1)
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes)::"memory");
+    else if (run->size == 2)
+        __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(words)::"memory");
+    else
+        __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(words)::"memory");
+}
+
 static void move_span(const struct string_run *run, uint8_t *to, const uint8_t *from, uint32_t count) {
-    size_t bytes = (size_t)count * run->size, back = run->down ? bytes - run->size : 0;
-    uintptr_t t = (uintptr_t)to, f = (uintptr_t)from;
-    bool feeds = run->down ? t < f && f - t < bytes : t > f && t - f < bytes;
-    if (!feeds) {
-        memmove(to - back, from - back, bytes);
+    if (!run->down) {
+        move_up(run, to, from, count);
         return;
     }
-    for (ptrdiff_t step = (int32_t)run->step; count; count--, to += step, from += step)
+    for (; count; count--, to -= run->size, from -= run->size)
         store(to, run->size, load(from, run->size));
 }
 
 static void fill_span(const struct string_run *run, uint8_t *to, uint32_t count, uint32_t value) {
-    if (run->size == 1) {
-        memset(run->down ? to - (count - 1) : to, (int)(value & 0xff), count);
-        return;
-    }
-    for (ptrdiff_t step = (int32_t)run->step; count; count--, to += step)
-        store(to, run->size, value);
+    uint64_t words = count;
+    if (run->down)
+        to -= (uint64_t)(count - 1) * run->size; // the order does not show
+    if (run->size == 1)
+        __asm__ volatile("rep stosb" : "+D"(to), "+c"(words) : "a"(value) : "memory");
+    else if (run->size == 2)
+        __asm__ volatile("rep stosw" : "+D"(to), "+c"(words) : "a"(value) : "memory");
+    else
+        __asm__ volatile("rep stosl" : "+D"(to), "+c"(words) : "a"(value) : "memory");
 }
 
 // Compares until the end condition; returns the elements done, with the flags of the last.

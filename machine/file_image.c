@@ -2,6 +2,8 @@
 // to raise SIGBUS in a running machine.
 #include "machine/file_image.h"
 
+#include "base/populate.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -33,6 +35,8 @@ int file_image_error(const struct file_image *image, struct error *err, const ch
 static int read_all(struct file_image *image, int fd, uint64_t size_hint, struct error *err) {
     uint64_t capacity = size_hint + 1; // one more, so that the end of a regular file is seen without growing
     image->data = malloc(capacity);
+    if (image->data)
+        populate_write(image->data, capacity);
     while (image->data) {
         ssize_t got = read(fd, image->data + image->size, capacity - image->size);
         if (got < 0 && errno == EINTR)

@@ -47,6 +47,14 @@ static void unlock(void *opaque) {
     event_loop_unlock(((struct pc *)opaque)->loop);
 }
 
+static uint64_t idle_begin(void *opaque) {
+    return event_loop_idle_begin(((struct pc *)opaque)->loop);
+}
+
+static void idle_end(void *opaque) {
+    event_loop_idle_end(((struct pc *)opaque)->loop);
+}
+
 // The processor calls this between instructions, without the lock.
 static uint8_t acknowledge(void *opaque) {
     struct pc *pc = opaque;
@@ -89,6 +97,8 @@ static int create_core(struct pc *pc, const struct pc_config *config, struct err
         .acknowledge = acknowledge,
         .lock = lock,
         .unlock = unlock,
+        .idle_begin = idle_begin,
+        .idle_end = idle_end,
         .opaque = pc,
     };
     pc->vcpu = vcpu_create(&cpu, err);

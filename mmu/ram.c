@@ -2,6 +2,8 @@
 // show any frame at any linear address. Must never reserve host memory for what the guest has not touched.
 #include "mmu/ram.h"
 
+#include "base/populate.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,6 +67,7 @@ int ram_load(struct ram *ram, uint64_t gpa, const void *data, uint64_t size) {
     if (!ram_contains(ram, gpa, size)) {
         return -1;
     }
+    populate_write(ram->host + gpa, size);
     memcpy(ram->host + gpa, data, size);
     return 0;
 }
