@@ -66,7 +66,7 @@ static const struct verify_form map_0f[256] = {
     [0x31] = {SHAPE_LISTED}, // RDTSC
     RANGE8(0x40, {INT, RM(R, 0), REG(RW, 0)}), RANGE8(0x48, {INT, RM(R, 0), REG(RW, 0)}),
     RANGE8(0x80, {SHAPE_JCC, .imm = IMM_REL32}), RANGE8(0x88, {SHAPE_JCC, .imm = IMM_REL32}),
-    RANGE8(0x90, {INT, RM(W, 1), REG(N, 1), .groups = 0x01}), RANGE8(0x98, {INT, RM(W, 1), REG(N, 1), .groups = 0x01}),
+    RANGE8(0x90, {INT, RM(W, 1)}), RANGE8(0x98, {INT, RM(W, 1)}), // ModRM.reg is not looked at
     [0xa3] = {INT, RM(R, 0), REG(R, 0), .flags = FORM_BIT_OFFSET},
     [0xab] = {INT, RM(RW, 0), REG(R, 0), .flags = FORM_BIT_OFFSET | FORM_LOCK},
     [0xb3] = {INT, RM(RW, 0), REG(R, 0), .flags = FORM_BIT_OFFSET | FORM_LOCK},

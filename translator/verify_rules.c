@@ -223,6 +223,16 @@ static int check_simd_rm(struct verifier *v, unsigned i, struct vstate *s, const
     return n->rm < 8 ? 0 : verify_reject(v, i, "a vector register that is not the guest's");
 }
 
+// Without a mandatory prefix: MMX, later additions included; else SSE.
+static bool is_mmx(const struct vinsn *n) {
+    unsigned op = n->opcode;
+    switch (n->map) {
+    case VMAP_0F: return (op >= 0x60 && op <= 0x7f) || op == 0xc4 || op == 0xc5 || op >= 0xd0;
+    case VMAP_0F38: return op < 0x0c || (op >= 0x1c && op <= 0x1e);
+    default: return op == 0x0f;
+    }
+}
+
 static int check_simd(struct verifier *v, unsigned i, struct vstate *s) {
     const struct vinsn *n = &v->insns[i];
     if (n->map == VMAP_0F && n->opcode == 0xae)
@@ -231,7 +241,8 @@ static int check_simd(struct verifier *v, unsigned i, struct vstate *s) {
     const struct verify_simd *f = verify_simd_find(n->map, n->opcode, prefix);
     if (f->rm == RM_BAD || (f->reg == REG_X && !(f->groups >> (n->modrm >> 3 & 7) & 1)))
         return verify_reject(v, i, "an opcode that is not on the list");
-    if (verify_unit(v, i, prefix != 0) < 0)
+    bool movnti = n->map == VMAP_0F && n->opcode == 0xc3; // general registers alone
+    if (!movnti && verify_unit(v, i, prefix != 0 || !is_mmx(n)) < 0)
         return -1;
     if (n->map == VMAP_0F && n->opcode == 0xf7 && !(n->gs && n->addr32))
         return verify_reject(v, i, "MASKMOV outside the window and outside its sequence");
