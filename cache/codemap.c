@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define SLICE_STEP    8u // slices that are populated together
+#define SLICE_THIN    8u // this share of the frames loses its blocks when there are too many slices
 #define RECORD_GLOBAL 0x80000000u
 #define RECORD_PAGE   0x000fffffu
 
@@ -105,26 +106,55 @@ static void slice_free(struct cache *cache, struct slice *slice) {
     free(slice);
 }
 
-// Slices without blocks serve nothing: their frames were written, or their blocks evicted.
+// Blocks that run into this page hold the address of the slice and compare a root entry with it.
+static bool slice_promised(const struct frame_code *code, const struct slice *slice) {
+    const struct block *block = code->crossing;
+    while (block && block->mode != slice->mode)
+        block = block->next_crossing;
+    return block;
+}
+
+// Slices without blocks serve nothing: their frames were written, or their blocks evicted. The one asked for last stays:
+// the translator may have been promised it for a block that is about to be stored.
 static void slices_collect(struct cache *cache) {
     for (unsigned bucket = 0; bucket < FRAME_BUCKETS; bucket++)
         for (struct frame_code *code = cache->frames[bucket]; code; code = code->next)
             for (struct slice *slice = code->slices, *next; slice; slice = next) {
                 next = slice->next_of_frame;
-                if (!slice->blocks)
+                if (!slice->blocks && slice != cache->slice_last && !slice_promised(code, slice))
                     slice_free(cache, slice);
             }
+}
+
+// All of them hold live blocks: those of some frames die, as if their generation had been evicted. Their host code stays
+// where it is until that happens, so nobody who holds an address in it is hurt.
+static void slices_thin_out(struct cache *cache) {
+    for (unsigned tried = 0; tried < FRAME_BUCKETS && !cache->slice_free_count; tried++) {
+        cache->slice_hand = (cache->slice_hand + FRAME_BUCKETS / SLICE_THIN) % FRAME_BUCKETS;
+        for (unsigned i = 0; i < FRAME_BUCKETS / SLICE_THIN; i++) {
+            const struct frame_code *code = cache->frames[(cache->slice_hand + i) % FRAME_BUCKETS];
+            for (; code; code = code->next)
+                cache->stats->blocks_killed_evict += cache_kill_frame(cache, code->frame);
+        }
+        slices_collect(cache);
+    }
+}
+
+static bool slices_out(const struct cache *cache) {
+    return !cache->slice_free_count && cache->slice_fresh >= cache->slice_max;
 }
 
 struct slice *cache_slice(struct cache *cache, uint32_t frame, uint32_t mode) {
     struct slice *slice = cache_find_slice(cache, frame, mode);
     if (slice)
-        return slice;
-    if (!cache->slice_free_count && cache->slice_fresh >= cache->slice_max)
+        return cache->slice_last = slice;
+    if (slices_out(cache))
         slices_collect(cache);
+    if (slices_out(cache))
+        slices_thin_out(cache);
     slice = calloc(1, sizeof *slice);
-    if (!slice || (!cache->slice_free_count && cache->slice_fresh >= cache->slice_max))
-        abort(); // 512 MiB of live code pages: bounded by the arena long before
+    if (!slice || slices_out(cache))
+        abort(); // the host is out of memory
     uint32_t index = cache->slice_free_count ? cache->slice_free[--cache->slice_free_count] : cache->slice_fresh++;
     if (index >= cache->slice_present) {
         populate_write(cache->slice_pool + (size_t)cache->slice_present * SLICE_BYTES, SLICE_STEP * SLICE_BYTES);
@@ -138,7 +168,7 @@ struct slice *cache_slice(struct cache *cache, uint32_t frame, uint32_t mode) {
     slice->next_of_frame = code->slices;
     code->slices = slice;
     cache->stats->slices++;
-    return slice;
+    return cache->slice_last = slice;
 }
 
 // ---- Roots --------------------------------------------------------------------------------------------------------------
@@ -171,13 +201,14 @@ void root_clear_page(struct cache *cache, struct root *root, uint32_t linear) {
 
 void root_set(struct cache *cache, struct root *root, uint32_t linear, const struct slice *slice, bool global) {
     uint32_t page = linear >> 12;
-    if (root->map[page] == root_entry(cache->empty_slice, page) || root->count > ROOT_RECORD_MAX) {
+    const uint64_t entry = root_entry(slice->entries, page);
+    if (root->map[page] != entry) { // one that is replaced is recorded again: it need not be as global as the old one
         if (root->count < ROOT_RECORD_MAX)
             root->record[root->count] = page | (global ? RECORD_GLOBAL : 0);
         if (root->count <= ROOT_RECORD_MAX)
             root->count++;
     }
-    root->map[page] = root_entry(slice->entries, page);
+    root->map[page] = entry;
     cache->stats->codemap_fills++;
 }
 

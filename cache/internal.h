@@ -61,6 +61,8 @@ struct cache {
     // Slices
     uint8_t *slice_pool;
     uint32_t slice_max;   // how many there may be
+    struct slice *slice_last; // asked for last
+    uint32_t slice_hand;  // where the last thinning out began
     uint32_t slice_fresh; // slices of the pool handed out at least once
     uint32_t slice_present; // slices whose pages are populated
     uint32_t *slice_free; // addresses (pool index) given back
