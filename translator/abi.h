@@ -167,7 +167,7 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(HLT, heavy)                                                                                                      \
     X(IN, heavy)         /* r8 = port; extra = size; result in AL, AX, EAX */                                          \
     X(OUT, heavy)                                                                                                      \
-    X(STRING, heavy)     /* r9 = STRING_WORD: any of MOVS CMPS STOS LODS SCAS INS OUTS */                              \
+    X(STRING, light)     /* r9 = STRING_WORD: any of MOVS CMPS STOS LODS SCAS INS OUTS */                              \
     X(IRET, light)       /* extra = operand size */                                                                    \
     X(FAR_JMP, heavy)    /* r9 = selector, r8 = offset; extra = operand size */                                        \
     X(FAR_CALL, heavy)   /* likewise */                                                                                \
