@@ -1,0 +1,1 @@
+add_guest(flood flood SOURCES code.c scatter.c)
