@@ -39,6 +39,7 @@ static void scatter(enum paging_mode mode, unsigned ring, u32 pages) {
     write_cr0(read_cr0() & ~CR0_PG);
     u32 eax = 0, wrong = 0;
     static u32 last[FRAMES];
+    memset(last, 0, sizeof last);
     for (u32 pass = 0; pass < 2; pass++) {
         eax = 0;
         for (u32 i = 0; i < (pass ? 2000 : pages); i++) {
