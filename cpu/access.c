@@ -1,5 +1,5 @@
-// Guest memory for emulated instructions: through a segment with its type and limit checks (SDM vol. 3A 5.3, 5.5), or by
-// linear address. The software TLBs of translated code are the fast path; what misses goes through soft_miss, which
+// Guest memory for emulated instructions: through a segment with its type and limit checks (SDM vol. 3A 5.3, 5.5), or
+// by linear address. The software TLBs of translated code are the fast path; what misses goes through soft_miss, which
 // serves page crossings, devices and frames with code. Light code: general registers only, no library calls.
 #include "cpu/semantics.h"
 #include "mmu/copy.h"

@@ -1,6 +1,6 @@
-// The decimal adjustments and SALC, which 64-bit mode does not have. Intel SDM vol. 2A, DAA DAS AAA AAS AAM AAD. Flags that
-// the manual leaves undefined follow the result where they can, and are clear otherwise. Light code: general registers
-// only, no library calls.
+// The decimal adjustments and SALC, which 64-bit mode does not have. Intel SDM vol. 2A, DAA DAS AAA AAS AAM AAD. Flags
+// that the manual leaves undefined follow the result where they can, and are clear otherwise. Light code: general
+// registers only, no library calls.
 #include "cpu/semantics.h"
 
 static uint32_t result_flags(uint8_t value) {
@@ -21,7 +21,8 @@ static void set_flags(struct vcpu *v, uint32_t flags) {
 
 static void decimal_adjust(struct vcpu *v, bool subtract) {
     uint8_t al = (uint8_t)v->abi.gpr[CPU_EAX], old = al;
-    bool carry = v->abi.flags & EFLAGS_CF, low = (al & 0xf) > 9 || (v->abi.flags & EFLAGS_AF), high = old > 0x99 || carry;
+    bool carry = v->abi.flags & EFLAGS_CF, low = (al & 0xf) > 9 || (v->abi.flags & EFLAGS_AF),
+         high = old > 0x99 || carry;
     uint32_t flags = 0;
     if (low) {
         // A borrow or carry out of the low digit's correction counts only together with the old one.

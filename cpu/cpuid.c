@@ -1,6 +1,6 @@
-// CPUID of the announced processor: an Intel Atom of the first generation with SSE4.2 and POPCNT, which no processor-bug
-// list of an operating system holds anything against (docs/decisions/cpuid.md). Intel SDM vol. 2A, CPUID. What the host
-// cannot run is left out.
+// CPUID of the announced processor: an Intel Atom of the first generation with SSE4.2 and POPCNT, which no
+// processor-bug list of an operating system holds anything against (docs/decisions/cpuid.md). Intel SDM vol. 2A, CPUID.
+// What the host cannot run is left out.
 #include "cpu/semantics.h"
 
 #include <cpuid.h>
@@ -8,27 +8,27 @@
 // Family 6, model 28, stepping 10.
 #define SIGNATURE 0x000106cau
 
-#define LEAF1_EDX_FPU    (1u << 0)
-#define LEAF1_EDX_DE     (1u << 2)
-#define LEAF1_EDX_PSE    (1u << 3)
-#define LEAF1_EDX_TSC    (1u << 4)
-#define LEAF1_EDX_MSR    (1u << 5)
-#define LEAF1_EDX_PAE    (1u << 6)
-#define LEAF1_EDX_CX8    (1u << 8)
-#define LEAF1_EDX_SEP    (1u << 11)
-#define LEAF1_EDX_PGE    (1u << 13)
-#define LEAF1_EDX_CMOV   (1u << 15)
-#define LEAF1_EDX_MMX    (1u << 23)
-#define LEAF1_EDX_FXSR   (1u << 24)
-#define LEAF1_EDX_SSE    (1u << 25)
-#define LEAF1_EDX_SSE2   (1u << 26)
-#define LEAF1_ECX_SSE3   (1u << 0)
-#define LEAF1_ECX_SSSE3  (1u << 9)
-#define LEAF1_ECX_SSE4_1 (1u << 19)
-#define LEAF1_ECX_SSE4_2 (1u << 20)
-#define LEAF1_ECX_POPCNT (1u << 23)
-#define LEAF7_EBX_TSC_ADJUST (1u << 1)
-#define EXT1_EDX_NX      (1u << 20)
+#define LEAF1_EDX_FPU          (1u << 0)
+#define LEAF1_EDX_DE           (1u << 2)
+#define LEAF1_EDX_PSE          (1u << 3)
+#define LEAF1_EDX_TSC          (1u << 4)
+#define LEAF1_EDX_MSR          (1u << 5)
+#define LEAF1_EDX_PAE          (1u << 6)
+#define LEAF1_EDX_CX8          (1u << 8)
+#define LEAF1_EDX_SEP          (1u << 11)
+#define LEAF1_EDX_PGE          (1u << 13)
+#define LEAF1_EDX_CMOV         (1u << 15)
+#define LEAF1_EDX_MMX          (1u << 23)
+#define LEAF1_EDX_FXSR         (1u << 24)
+#define LEAF1_EDX_SSE          (1u << 25)
+#define LEAF1_EDX_SSE2         (1u << 26)
+#define LEAF1_ECX_SSE3         (1u << 0)
+#define LEAF1_ECX_SSSE3        (1u << 9)
+#define LEAF1_ECX_SSE4_1       (1u << 19)
+#define LEAF1_ECX_SSE4_2       (1u << 20)
+#define LEAF1_ECX_POPCNT       (1u << 23)
+#define LEAF7_EBX_TSC_ADJUST   (1u << 1)
+#define EXT1_EDX_NX            (1u << 20)
 #define EXT7_EDX_INVARIANT_TSC (1u << 8)
 
 #define ANNOUNCED_EDX                                                                                                  \
@@ -45,8 +45,8 @@ static uint32_t word_of(const char *text) {
     return word;
 }
 
-// What the host has, from where the compiler's start-up code keeps it: the host's own CPUID may trap and take microseconds,
-// and every new process of a guest asks a dozen times.
+// What the host has, from where the compiler's start-up code keeps it: the host's own CPUID may trap and take
+// microseconds, and every new process of a guest asks a dozen times.
 static uint32_t host_features(void) {
     uint32_t ecx = 0;
     ecx |= __builtin_cpu_supports("sse3") ? LEAF1_ECX_SSE3 : 0;
@@ -86,7 +86,8 @@ static void basic(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
         regs[2] = word_of("ntel");
         break;
     case 1: basic_leaf1(regs); break;
-    case 2: // descriptors: TLBs of 4 KiB pages (B0 B3), L1 data 2C, L1 instructions 30, L2 of 2 MiB with 64-byte lines 7D
+    case 2: // descriptors: TLBs of 4 KiB pages (B0 B3), L1 data 2C, L1 instructions 30, L2 of 2 MiB with 64-byte lines
+            // 7D
         regs[0] = 0x00b3b001;
         regs[3] = 0x007d302c;
         break;
@@ -140,8 +141,8 @@ void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
     announce(leaf, subleaf, leaf == 0x80000007u && cpuid_host_invariant_tsc(), regs);
 }
 
-// The rate of the time-stamp counter, which only a running processor knows: 15h as a multiple of a crystal of 100 kHz (a
-// kernel multiplies in 32 bits), 16h in MHz.
+// The rate of the time-stamp counter, which only a running processor knows: 15h as a multiple of a crystal of 100 kHz
+// (a kernel multiplies in 32 bits), 16h in MHz.
 static void tsc_leaves(struct vcpu *v, uint32_t leaf, uint32_t regs[4]) {
     if (leaf == 0x15) {
         regs[0] = 100;

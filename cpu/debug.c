@@ -1,4 +1,5 @@
-// Debug registers, as state: breakpoints are held but not yet armed. Intel SDM vol. 3B 17.2; vol. 2, MOV to debug registers.
+// Debug registers, as state: breakpoints are held but not yet armed. Intel SDM vol. 3B 17.2; vol. 2, MOV to debug
+// registers.
 #include "cpu/semantics.h"
 
 #define DR6_FIXED_ONES 0xffff0ff0u

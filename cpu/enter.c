@@ -36,8 +36,8 @@ enum callout_result callout_ENTER(struct vcpu *v, uint32_t r8, uint32_t r9, uint
     uint32_t ebp = v->abi.gpr[CPU_EBP];
     uint32_t frame = (v->abi.gpr[CPU_ESP] & ~mask) | ((v->abi.gpr[CPU_ESP] - size) & mask);
     items[count++] = ebp;
-    // In the order of the accesses: the first push, the outer frames, the other pushes, the bottom of the new frame, which
-    // must be writable though nothing is written there.
+    // In the order of the accesses: the first push, the outer frames, the other pushes, the bottom of the new frame,
+    // which must be writable though nothing is written there.
     if (cpu_probe_write(v, CPU_SEG_SS, frame & mask, size) < 0)
         return callout_failed(v);
     for (unsigned i = 1; i < level; i++) {

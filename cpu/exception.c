@@ -1,6 +1,6 @@
-// Exceptions and interrupts: how a fault is noted and how it is delivered through the IDT. Intel SDM vol. 3A, 6.9 to 6.15.
-// Light code: general registers only, no library calls. Nothing of the processor's state changes before every check and
-// every push of the delivery has succeeded.
+// Exceptions and interrupts: how a fault is noted and how it is delivered through the IDT. Intel SDM vol. 3A, 6.9
+// to 6.15. Light code: general registers only, no library calls. Nothing of the processor's state changes before every
+// check and every push of the delivery has succeeded.
 #include "cpu/semantics.h"
 
 #define IDT_ERROR 2u // the IDT bit of an error code
@@ -16,7 +16,8 @@ struct event {
     bool resume;  // RF in the pushed image
 };
 
-// ---- Noting a fault ------------------------------------------------------------------------------------------------------
+// ---- Noting a fault
+// ------------------------------------------------------------------------------------------------------
 
 static int note(struct vcpu *v, enum cpu_vector vector, bool has_error, uint32_t error, uint32_t cr2) {
     v->fault.vector = (uint8_t)vector;
@@ -39,7 +40,8 @@ int cpu_raise_page(struct vcpu *v, const struct mmu_fault *fault) {
     return note(v, VECTOR_PF, true, fault->error, fault->linear);
 }
 
-// ---- Delivery ------------------------------------------------------------------------------------------------------------
+// ---- Delivery
+// ------------------------------------------------------------------------------------------------------------
 
 // The gate of `vector`, checked. 0 or -1.
 static int read_gate(struct vcpu *v, const struct event *event, uint32_t ext, uint64_t *gate) {
@@ -141,7 +143,8 @@ static int deliver(struct vcpu *v, const struct event *event) {
     return 0;
 }
 
-// ---- What is delivered ---------------------------------------------------------------------------------------------------
+// ---- What is delivered
+// ---------------------------------------------------------------------------------------------------
 
 static bool is_contributory(unsigned vector) {
     return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP);

@@ -1,5 +1,6 @@
-// Far transfers: JMP, CALL and RET between code segments, and loads of a far pointer into a segment and a register. Intel
-// SDM vol. 2, JMP, CALL, RET, LDS; vol. 3A 5.8. Gates are in gate.c. Every access and check comes before the first change.
+// Far transfers: JMP, CALL and RET between code segments, and loads of a far pointer into a segment and a register.
+// Intel SDM vol. 2, JMP, CALL, RET, LDS; vol. 3A 5.8. Gates are in gate.c. Every access and check comes before the
+// first change.
 #include "cpu/semantics.h"
 
 // A direct transfer stays in its ring (SDM vol. 3A 5.8.1).

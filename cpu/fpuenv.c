@@ -1,17 +1,32 @@
 // Images of the x87 and SSE state in memory, in the guest's formats and with the guest's instruction and data pointers
-// (PITFALLS 5): FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR, and the x87 exception. Intel SDM vol. 1 8.1.10, 10.5.1; vol.
+// (PITFALLS 5): FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR, and the x87 exception. Intel SDM vol. 1 8.1.10, 10.5.1;
+// vol.
 // 2. The state is parked in abi.fx, a 64-bit FXSAVE image, and goes back into the processor from there.
 #include "cpu/semantics.h"
 
 #include <string.h>
 
 // Offsets in an FXSAVE image.
-enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FCS = 12, FX_FDP = 16, FX_FDS = 20, FX_MXCSR = 24,
-       FX_MXCSR_MASK = 28, FX_ST = 32, FX_XMM = 160, FX_SIZE = 512, FX_USED = 288 };
+enum {
+    FX_FCW = 0,
+    FX_FSW = 2,
+    FX_FTW = 4,
+    FX_FOP = 6,
+    FX_FIP = 8,
+    FX_FCS = 12,
+    FX_FDP = 16,
+    FX_FDS = 20,
+    FX_MXCSR = 24,
+    FX_MXCSR_MASK = 28,
+    FX_ST = 32,
+    FX_XMM = 160,
+    FX_SIZE = 512,
+    FX_USED = 288
+};
 
-#define FCW_INIT     0x037f
-#define FCW_MASKS    0x3f
-#define FSW_ES       0x80
+#define FCW_INIT           0x037f
+#define FCW_MASKS          0x3f
+#define FSW_ES             0x80
 #define MXCSR_DEFAULT_MASK 0xffbfu
 
 static uint16_t get16(const uint8_t *at) {
@@ -35,7 +50,8 @@ static void put32(uint8_t *at, uint32_t value) {
     memcpy(at, &value, 4);
 }
 
-// ---- Tag word ------------------------------------------------------------------------------------------------------------
+// ---- Tag word
+// ------------------------------------------------------------------------------------------------------------
 
 enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
 
@@ -70,7 +86,8 @@ static uint8_t abridged_tags(uint32_t tags) {
     return (uint8_t)bits;
 }
 
-// ---- Environment: 28 bytes, or 14 with a 16-bit operand size --------------------------------------------------------------
+// ---- Environment: 28 bytes, or 14 with a 16-bit operand size
+// --------------------------------------------------------------
 
 static unsigned environment_size(unsigned size) {
     return size == 2 ? 14 : 28;
@@ -86,7 +103,8 @@ static void build_environment(const struct vcpu *v, unsigned size, uint8_t *imag
             put16(image + 2 * i, words[i]);
         else // reserved upper halves are ones; two fields have all 32 bits, one holds the opcode
             put32(image + 4 * i, i == 3 || i == 5 ? words[i]
-                                 : i == 4 ? words[i] | (abi->fop & 0x7ffu) << 16 : words[i] | 0xffff0000u);
+                                 : i == 4         ? words[i] | (abi->fop & 0x7ffu) << 16
+                                                  : words[i] | 0xffff0000u);
     }
 }
 
@@ -165,7 +183,8 @@ static enum callout_result frstor(struct vcpu *v, uint32_t rm, uint32_t offset, 
     return CALLOUT_CONTINUE;
 }
 
-// ---- FXSAVE and FXRSTOR --------------------------------------------------------------------------------------------------
+// ---- FXSAVE and FXRSTOR
+// --------------------------------------------------------------------------------------------------
 
 static uint32_t mxcsr_mask(const struct vcpu *v) {
     uint32_t mask = get32(v->abi.fx + FX_MXCSR_MASK);
@@ -219,7 +238,8 @@ static enum callout_result fxrstor(struct vcpu *v, uint32_t rm, uint32_t offset)
     return CALLOUT_CONTINUE;
 }
 
-// ---- Callouts --------------------------------------------------------------------------------------------------------------
+// ---- Callouts
+// --------------------------------------------------------------------------------------------------------------
 
 // #NM and #UD before the instruction looks at memory (SDM vol. 3A table 2-2). 0 or -1.
 static int available(struct vcpu *v, bool fx) {

@@ -1,4 +1,5 @@
-// INT n, INT3, INTO, INT1, HLT, and exceptions that translated code raises by itself. Intel SDM vol. 2, INT n; vol. 3A 6.4.
+// INT n, INT3, INTO, INT1, HLT, and exceptions that translated code raises by itself. Intel SDM vol. 2, INT n; vol.
+// 3A 6.4.
 #include "cpu/engine.h"
 #include "cpu/semantics.h"
 

@@ -1,5 +1,5 @@
-// IN and OUT: privilege, then the bus under the device lock. Intel SDM vol. 1 19.5; vol. 2, IN and OUT. Devices are library
-// code: the FPU state is parked first, also for callers that are light.
+// IN and OUT: privilege, then the bus under the device lock. Intel SDM vol. 1 19.5; vol. 2, IN and OUT. Devices are
+// library code: the FPU state is parked first, also for callers that are light.
 #include "cpu/semantics.h"
 #include "devices/bus.h"
 

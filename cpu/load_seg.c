@@ -1,8 +1,9 @@
-// MOV and POP to a data or stack segment register. Intel SDM vol. 2, MOV and POP; vol. 3A 6.8.3 (the shadow of a load of
-// SS). Light code: general registers only, no library calls.
+// MOV and POP to a data or stack segment register. Intel SDM vol. 2, MOV and POP; vol. 3A 6.8.3 (the shadow of a load
+// of SS). Light code: general registers only, no library calls.
 #include "cpu/semantics.h"
 
-// Goes on behind the instruction: in the same block if the mode stayed, and one instruction at a time behind a load of SS.
+// Goes on behind the instruction: in the same block if the mode stayed, and one instruction at a time behind a load of
+// SS.
 static enum callout_result loaded(struct vcpu *v, unsigned seg, uint32_t mode_before, uint32_t word) {
     if (seg == CPU_SEG_SS)
         v->abi.shadow = 1;

@@ -1,5 +1,5 @@
-// Model-specific registers of the announced processor (docs/decisions/cpuid.md), the time-stamp counter among them. Intel
-// SDM vol. 4; vol. 2, RDMSR, WRMSR. A register that is not listed does not exist: #GP(0).
+// Model-specific registers of the announced processor (docs/decisions/cpuid.md), the time-stamp counter among them.
+// Intel SDM vol. 4; vol. 2, RDMSR, WRMSR. A register that is not listed does not exist: #GP(0).
 #include "cpu/semantics.h"
 
 enum msr_number {
@@ -16,7 +16,8 @@ enum msr_number {
 };
 
 #define EFER_NXE (1u << 11)
-// Fast strings on; branch trace and precise sampling not available. Only the first can be changed, and means nothing here.
+// Fast strings on; branch trace and precise sampling not available. Only the first can be changed, and means nothing
+// here.
 #define MISC_ENABLE_FIXED    ((1u << 11) | (1u << 12))
 #define MISC_ENABLE_WRITABLE (1u << 0)
 

@@ -1,5 +1,5 @@
-// Near transfers of code whose segment has a base, a limit or 16-bit size (MODE_CS_CHECKED). Intel SDM vol. 2, JMP, Jcc,
-// CALL, RET, LOOP, JCXZ. The target is checked against the limit before anything changes.
+// Near transfers of code whose segment has a base, a limit or 16-bit size (MODE_CS_CHECKED). Intel SDM vol. 2, JMP,
+// Jcc, CALL, RET, LOOP, JCXZ. The target is checked against the limit before anything changes.
 #include "cpu/semantics.h"
 
 // The conditions of Jcc (SDM vol. 1, appendix B): the low bit negates.

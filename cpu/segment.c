@@ -1,10 +1,11 @@
-// Segment registers: descriptors, checks, hidden parts and what the block mode makes of them. Intel SDM vol. 3A, 3.4 and
-// 5.4 to 5.6; vol. 2, MOV to a segment register. Light code: general registers only, no library calls. Descriptor tables
-// are read and written as a supervisor whatever the CPL.
+// Segment registers: descriptors, checks, hidden parts and what the block mode makes of them. Intel SDM vol. 3A, 3.4
+// and 5.4 to 5.6; vol. 2, MOV to a segment register. Light code: general registers only, no library calls. Descriptor
+// tables are read and written as a supervisor whatever the CPL.
 #include "cpu/semantics.h"
 #include "mmu/copy.h"
 
-// ---- Descriptors ---------------------------------------------------------------------------------------------------------
+// ---- Descriptors
+// ---------------------------------------------------------------------------------------------------------
 
 static bool descriptor_address(const struct vcpu *v, uint32_t selector, uint32_t *linear) {
     uint32_t base = v->gdt_base, limit = v->gdt_limit;
@@ -61,14 +62,16 @@ int cpu_mark_accessed(struct vcpu *v, uint32_t selector, uint64_t *descriptor) {
     return 0;
 }
 
-// ---- Hidden parts and mode bits ------------------------------------------------------------------------------------------
+// ---- Hidden parts and mode bits
+// ------------------------------------------------------------------------------------------
 
 static bool is_whole_writable(uint32_t attr, uint32_t limit) {
     return limit == 0xffffffffu && (attr & (ATTR_P | ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN | ATTR_WRITABLE)) ==
                                        (ATTR_P | ATTR_S | ATTR_WRITABLE);
 }
 
-// FS and GS are never FLAT, so that null, flat and based ones share one mode; ES, SS and DS are hardly ever null or based.
+// FS and GS are never FLAT, so that null, flat and based ones share one mode; ES, SS and DS are hardly ever null or
+// based.
 static enum mode_seg kind_of(unsigned seg, uint32_t attr, uint32_t base, uint32_t limit) {
     bool whole = is_whole_writable(attr, limit), null = !(attr & ATTR_P);
     switch (seg) {
@@ -140,7 +143,8 @@ void cpu_drop_inner_segments(struct vcpu *v) {
     }
 }
 
-// ---- Loads ---------------------------------------------------------------------------------------------------------------
+// ---- Loads
+// ---------------------------------------------------------------------------------------------------------------
 
 static int check_stack_segment(struct vcpu *v, uint32_t selector, unsigned attr) {
     if ((selector & 3) != v->cpl || !attr_is_writable_data(attr) || attr_dpl(attr) != v->cpl)
@@ -169,8 +173,8 @@ static int load_real(struct vcpu *v, unsigned seg, uint16_t selector) {
     return 0;
 }
 
-// The selector's descriptor is the one that the last load through it found, at the same privilege: then its checks would
-// pass again. GDT only; a move of the table makes the memo void.
+// The selector's descriptor is the one that the last load through it found, at the same privilege: then its checks
+// would pass again. GDT only; a move of the table makes the memo void.
 static bool is_known(struct vcpu *v, const struct segment_memo *memo, uint16_t selector) {
     if (!memo->valid || memo->selector != selector || memo->cpl != v->cpl || (selector & 4))
         return false;

@@ -1,5 +1,5 @@
-// Pushes and pops of transfers between segments: several items, all or none, on the current stack or on one that becomes
-// current afterwards. Intel SDM vol. 3A 6.12, vol. 1 6.2. Light code: general registers only, no library calls.
+// Pushes and pops of transfers between segments: several items, all or none, on the current stack or on one that
+// becomes current afterwards. Intel SDM vol. 3A 6.12, vol. 1 6.2. Light code: general registers only, no library calls.
 #include "cpu/semantics.h"
 #include "mmu/copy.h"
 
@@ -83,9 +83,9 @@ int cpu_stack_peek(struct vcpu *v, uint32_t skip, uint32_t *items, unsigned coun
     bool whole = offset + bytes - 1 <= mask && offset + bytes - 1 >= offset;
     uint8_t frame[STACK_BYTES_MAX];
     uint32_t linear;
-    if (whole && (cpu_segment_linear(v, CPU_SEG_SS, offset, bytes, MMU_READ, &linear) < 0 ||
-                  align_check(v, linear, cpu_user(v), size) < 0 ||
-                  cpu_read_linear(v, linear, cpu_user(v), frame, bytes) < 0))
+    if (whole &&
+        (cpu_segment_linear(v, CPU_SEG_SS, offset, bytes, MMU_READ, &linear) < 0 ||
+         align_check(v, linear, cpu_user(v), size) < 0 || cpu_read_linear(v, linear, cpu_user(v), frame, bytes) < 0))
         return -1;
     for (unsigned i = 0; i < count; i++) {
         items[i] = 0;

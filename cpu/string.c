@@ -1,7 +1,7 @@
-// String instructions in C, for operands that translated code cannot reach in place: MOVS CMPS STOS LODS SCAS, and INS and
-// OUTS through string_io.c. Intel SDM vol. 2, REP and the instructions; vol. 1 7.3.9. Repeated ones run in spans that lie
-// in one page, and are restartable: at a fault or interrupt the registers are those of the iterations done. Light code:
-// general registers only, no library calls.
+// String instructions in C, for operands that translated code cannot reach in place: MOVS CMPS STOS LODS SCAS, and INS
+// and OUTS through string_io.c. Intel SDM vol. 2, REP and the instructions; vol. 1 7.3.9. Repeated ones run in spans
+// that lie in one page, and are restartable: at a fault or interrupt the registers are those of the iterations done.
+// Light code: general registers only, no library calls.
 #include "cpu/semantics.h"
 #include "mmu/copy.h"
 
@@ -55,7 +55,8 @@ static struct span find_span(struct vcpu *v, const struct string_run *run, unsig
     return span;
 }
 
-// ---- Flags of a comparison -----------------------------------------------------------------------------------------------
+// ---- Flags of a comparison
+// -----------------------------------------------------------------------------------------------
 
 static void set_compare_flags(struct vcpu *v, uint32_t a, uint32_t b, unsigned size) {
     unsigned top = size * 8 - 1;
@@ -75,7 +76,8 @@ static bool ends(const struct string_run *run, uint32_t a, uint32_t b) {
     return (a == b) == (run->rep == STRING_REPNE) && run->rep != STRING_ONCE;
 }
 
-// ---- One element, with every check and through devices --------------------------------------------------------------------
+// ---- One element, with every check and through devices
+// --------------------------------------------------------------------
 
 static int read_element(struct vcpu *v, const struct string_run *run, unsigned seg, unsigned reg, uint32_t *value) {
     *value = 0;
@@ -132,7 +134,8 @@ static int one_element(struct vcpu *v, const struct string_run *run, bool *last)
     return 0;
 }
 
-// ---- Spans ---------------------------------------------------------------------------------------------------------------
+// ---- Spans
+// ---------------------------------------------------------------------------------------------------------------
 
 // Upwards the host's own string instructions serve: fast, and right where the operands overlap so that a later element
 // reads what an earlier one wrote. The width is the guest's, or bytes where that cannot be told apart.
@@ -222,7 +225,8 @@ static uint32_t many_elements(struct vcpu *v, const struct string_run *run, uint
     return done;
 }
 
-// ---- The instruction -----------------------------------------------------------------------------------------------------
+// ---- The instruction
+// -----------------------------------------------------------------------------------------------------
 
 static bool interrupted(const struct vcpu *v) {
     return __atomic_load_n(&v->abi.request, __ATOMIC_RELAXED) || (v->abi.sys_flags & EFLAGS_TF);
@@ -230,8 +234,11 @@ static bool interrupted(const struct vcpu *v) {
 
 enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)word;
-    struct string_run run = {.op = STRING_OP(r9), .rep = STRING_REP_KIND(r9), .size = STRING_SIZE(r9),
-                             .seg = STRING_SEG(r9), .mask = STRING_ADDRESS16(r9) ? 0xffffu : 0xffffffffu,
+    struct string_run run = {.op = STRING_OP(r9),
+                             .rep = STRING_REP_KIND(r9),
+                             .size = STRING_SIZE(r9),
+                             .seg = STRING_SEG(r9),
+                             .mask = STRING_ADDRESS16(r9) ? 0xffffu : 0xffffffffu,
                              .down = v->abi.flags & EFLAGS_DF};
     run.step = run.down ? 0u - run.size : run.size;
     bool repeated = run.rep != STRING_ONCE, last;
@@ -240,8 +247,8 @@ enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uin
         uint32_t most = v->abi.sys_flags & EFLAGS_TF ? 1 : count;
         uint32_t done = many_elements(v, &run, most, &last);
         if (!done) {
-            // A repeated comparison that faults leaves the flags of the last one that was completed: what the direct form
-            // shows on AMD hosts. (Intel's manual, vol. 2B, REP, has the flags of the start; both can be resumed.)
+            // A repeated comparison that faults leaves the flags of the last one that was completed: what the direct
+            // form shows on AMD hosts. (Intel's manual, vol. 2B, REP, has the flags of the start; both can be resumed.)
             if (one_element(v, &run, &last) < 0)
                 return callout_failed(v);
             done = 1;

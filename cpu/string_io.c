@@ -1,5 +1,5 @@
-// One element of INS or OUTS. Intel SDM vol. 2, INS and OUTS. The memory operand of INS is probed before the port is read:
-// a read cannot be taken back. Light code until cpu_port_read and cpu_port_write park the FPU state.
+// One element of INS or OUTS. Intel SDM vol. 2, INS and OUTS. The memory operand of INS is probed before the port is
+// read: a read cannot be taken back. Light code until cpu_port_read and cpu_port_write park the FPU state.
 #include "cpu/semantics.h"
 
 int string_io_element(struct vcpu *v, const struct string_run *run) {

@@ -1,5 +1,5 @@
-// Loads and stores of the system registers: GDTR, IDTR, LDTR, TR, and the machine status word. Intel SDM vol. 2, LGDT LIDT
-// SGDT SIDT LLDT LTR SLDT STR SMSW; vol. 3A 2.4.
+// Loads and stores of the system registers: GDTR, IDTR, LDTR, TR, and the machine status word. Intel SDM vol. 2, LGDT
+// LIDT SGDT SIDT LLDT LTR SLDT STR SMSW; vol. 3A 2.4.
 #include "cpu/semantics.h"
 
 static bool needs_ring0(struct vcpu *v) {
@@ -16,7 +16,8 @@ static bool needs_protected(struct vcpu *v) {
     return true;
 }
 
-// ---- GDTR and IDTR -------------------------------------------------------------------------------------------------------
+// ---- GDTR and IDTR
+// -------------------------------------------------------------------------------------------------------
 
 static enum callout_result load_table(struct vcpu *v, uint32_t rm, uint32_t offset, uint32_t word, uint32_t *base,
                                       uint16_t *limit) {
@@ -32,7 +33,7 @@ static enum callout_result load_table(struct vcpu *v, uint32_t rm, uint32_t offs
 
 // All 32 bits of the base are stored whatever the operand size, as every processor since the 386 does.
 static enum callout_result store_table(struct vcpu *v, uint32_t rm, uint32_t offset, uint32_t base, uint16_t limit) {
-    const uint8_t bytes[6] = {(uint8_t)limit,        (uint8_t)(limit >> 8), (uint8_t)base,
+    const uint8_t bytes[6] = {(uint8_t)limit,       (uint8_t)(limit >> 8), (uint8_t)base,
                               (uint8_t)(base >> 8), (uint8_t)(base >> 16), (uint8_t)(base >> 24)};
     return cpu_write(v, RM_INDEX(rm), offset, bytes, 6) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
@@ -56,7 +57,8 @@ enum callout_result callout_SIDT(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
     return store_table(v, r9, r8, v->idt_base, v->idt_limit);
 }
 
-// ---- LDTR and TR ---------------------------------------------------------------------------------------------------------
+// ---- LDTR and TR
+// ---------------------------------------------------------------------------------------------------------
 
 // Checks common to LLDT and LTR: in the GDT, a system segment of the wanted type, present. 0 or -1.
 static int system_segment(struct vcpu *v, uint32_t selector, bool tss, uint64_t *descriptor) {

@@ -1,5 +1,6 @@
-// How fast the time-stamp counter runs, for CPUID leaf 15h: the host's counter against its monotonic clock, from the first
-// reset until somebody asks. Without it a kernel counts against the 8254, and a host that pauses the process spoils that.
+// How fast the time-stamp counter runs, for CPUID leaf 15h: the host's counter against its monotonic clock, from the
+// first reset until somebody asks. Without it a kernel counts against the 8254, and a host that pauses the process
+// spoils that.
 #include "cpu/semantics.h"
 
 #include <time.h>

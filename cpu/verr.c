@@ -1,5 +1,5 @@
-// LAR, LSL, VERR, VERW and ARPL: questions about descriptors, answered in ZF. Intel SDM vol. 2; vol. 3A 5.10. A selector
-// that cannot be looked at clears ZF and is no fault.
+// LAR, LSL, VERR, VERW and ARPL: questions about descriptors, answered in ZF. Intel SDM vol. 2; vol. 3A 5.10. A
+// selector that cannot be looked at clears ZF and is no fault.
 #include "cpu/semantics.h"
 
 enum question { ASK_LAR, ASK_LSL, ASK_READ, ASK_WRITE };

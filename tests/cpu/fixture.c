@@ -8,9 +8,12 @@ static struct fixture *of(struct vcpu *v) {
     return v->config.opaque;
 }
 
-// ---- The engine ----------------------------------------------------------------------------------------------------------
+// ---- The engine
+// ----------------------------------------------------------------------------------------------------------
 
-void engine_mode_changed(struct vcpu *v) { of(v)->mode_changes++; }
+void engine_mode_changed(struct vcpu *v) {
+    of(v)->mode_changes++;
+}
 void engine_flush_code_roots(struct vcpu *v, bool keep_global) {
     (void)keep_global;
     of(v)->root_flushes++;
@@ -19,8 +22,12 @@ void engine_flush_code_page(struct vcpu *v, uint32_t linear) {
     (void)linear;
     of(v)->page_flushes++;
 }
-void engine_park_fpu(struct vcpu *v) { v->abi.fpu_parked = 1; }
-void engine_interrupt_window(struct vcpu *v) { of(v)->windows_opened++; }
+void engine_park_fpu(struct vcpu *v) {
+    v->abi.fpu_parked = 1;
+}
+void engine_interrupt_window(struct vcpu *v) {
+    of(v)->windows_opened++;
+}
 void engine_stop(struct vcpu *v, enum cpu_stop why) {
     of(v)->stops++;
     of(v)->why = why;
@@ -61,7 +68,8 @@ static void port_write(void *device, uint16_t port, unsigned size, uint32_t valu
     f->port_value = value;
 }
 
-// ---- Tables --------------------------------------------------------------------------------------------------------------
+// ---- Tables
+// --------------------------------------------------------------------------------------------------------------
 
 uint64_t make_descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned flags) {
     return (limit & 0xffffu) | (uint64_t)(base & 0xffffffu) << 16 | (uint64_t)access << 40 |
@@ -73,8 +81,12 @@ uint64_t make_gate(unsigned selector, uint32_t offset, unsigned access, unsigned
            (uint64_t)access << 40 | (uint64_t)(offset >> 16) << 48;
 }
 
-void put(struct fixture *f, uint32_t gpa, const void *data, size_t size) { memcpy(f->ram.host + gpa, data, size); }
-void put32(struct fixture *f, uint32_t gpa, uint32_t value) { put(f, gpa, &value, 4); }
+void put(struct fixture *f, uint32_t gpa, const void *data, size_t size) {
+    memcpy(f->ram.host + gpa, data, size);
+}
+void put32(struct fixture *f, uint32_t gpa, uint32_t value) {
+    put(f, gpa, &value, 4);
+}
 
 uint32_t get32(struct fixture *f, uint32_t gpa) {
     uint32_t value;
@@ -92,7 +104,9 @@ uint64_t fixture_get_descriptor(struct fixture *f, unsigned selector) {
     return descriptor;
 }
 
-void fixture_gate(struct fixture *f, unsigned vector, uint64_t gate) { put(f, IDT + 8 * vector, &gate, 8); }
+void fixture_gate(struct fixture *f, unsigned vector, uint64_t gate) {
+    put(f, IDT + 8 * vector, &gate, 8);
+}
 
 static void build_tables(struct fixture *f) {
     fixture_descriptor(f, SEL_CODE0, make_descriptor(0, 0xfffff, ACC_CODE0, FLAGS_32));
@@ -144,7 +158,8 @@ void fixture_unmap(struct fixture *f, uint32_t linear) {
     mmu_invlpg(f->v->mmu, linear);
 }
 
-// ---- Life ------------------------------------------------------------------------------------------------------------------
+// ---- Life
+// ------------------------------------------------------------------------------------------------------------------
 
 int fixture_setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
@@ -161,15 +176,25 @@ int fixture_setup(void **state) {
     v->config.ram = &f->ram;
     v->config.io = io_bus_create(NULL);
     io_bus_register_wide(v->config.io, 0x100, 0x100, 4, port_read, port_write, f, NULL);
-    struct mmu_config config = {.ram = &f->ram, .abi = &v->abi, .stats = &f->stats, .policy = MMU_FORM_SOFT,
-                                .code_written = code_written, .device_read = device_read,
-                                .device_write = device_write, .opaque = v};
+    struct mmu_config config = {.ram = &f->ram,
+                                .abi = &v->abi,
+                                .stats = &f->stats,
+                                .policy = MMU_FORM_SOFT,
+                                .code_written = code_written,
+                                .device_read = device_read,
+                                .device_write = device_write,
+                                .opaque = v};
     v->mmu = mmu_create(&config, &err);
     if (!v->mmu)
         return -1;
     build_tables(f);
-    struct cpu_state s = {.cr0 = CR0_PE | CR0_ET | CR0_NE, .cr4 = CR4_OSFXSR, .eflags = 2,
-                          .gdt_base = GDT, .gdt_limit = GDT_LIMIT, .idt_base = IDT, .idt_limit = 0x7ff};
+    struct cpu_state s = {.cr0 = CR0_PE | CR0_ET | CR0_NE,
+                          .cr4 = CR4_OSFXSR,
+                          .eflags = 2,
+                          .gdt_base = GDT,
+                          .gdt_limit = GDT_LIMIT,
+                          .idt_base = IDT,
+                          .idt_limit = 0x7ff};
     s.tr = (struct cpu_segment){.selector = SEL_TSS, .attr = 0x8b, .base = TSS, .limit = 0x6f};
     s.ldtr = (struct cpu_segment){.selector = SEL_LDT, .attr = 0x82, .base = LDT, .limit = 0xff};
     vcpu_set_state(v, &s);

@@ -7,17 +7,17 @@
 #include "cpu/semantics.h"
 #include "devices/bus.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 #define FIXTURE_RAM 0x800000u
 #define GDT         0x1000u
 #define IDT         0x2000u
 #define TSS         0x3000u
 #define LDT         0x4000u
-#define STACK0      0x8000u  // ring-0 ESP in the TSS
+#define STACK0      0x8000u // ring-0 ESP in the TSS
 #define STACK1      0x9000u
 #define STACK3      0xa000u
 #define CODE        0x10000u // EIP of the instruction under test
@@ -28,8 +28,16 @@
 
 // Selectors of the GDT.
 enum {
-    SEL_CODE0 = 0x08, SEL_DATA0 = 0x10, SEL_CODE3 = 0x1b, SEL_DATA3 = 0x23, SEL_TSS = 0x28, SEL_LDT = 0x30,
-    SEL_CODE1 = 0x39, SEL_DATA1 = 0x41, SEL_CONFORMING = 0x48, SEL_FREE = 0x50 /* and up: for tests */,
+    SEL_CODE0 = 0x08,
+    SEL_DATA0 = 0x10,
+    SEL_CODE3 = 0x1b,
+    SEL_DATA3 = 0x23,
+    SEL_TSS = 0x28,
+    SEL_LDT = 0x30,
+    SEL_CODE1 = 0x39,
+    SEL_DATA1 = 0x41,
+    SEL_CONFORMING = 0x48,
+    SEL_FREE = 0x50 /* and up: for tests */,
     GDT_LIMIT = 0xff,
 };
 

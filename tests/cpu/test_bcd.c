@@ -14,7 +14,9 @@ static uint32_t adjust(struct fixture *f, unsigned opcode, unsigned immediate, u
     return f->v->abi.gpr[CPU_EAX] & 0xffff;
 }
 
-static unsigned packed(unsigned number) { return number / 10 << 4 | number % 10; }
+static unsigned packed(unsigned number) {
+    return number / 10 << 4 | number % 10;
+}
 
 static void packed_arithmetic(void **state) {
     struct fixture *f = *state;
@@ -35,8 +37,7 @@ static void unpacked_arithmetic(void **state) {
     struct fixture *f = *state;
     for (unsigned a = 0; a < 10; a++)
         for (unsigned b = 0; b < 10; b++) {
-            assert_int_equal(adjust(f, 0x37, 0, a + b, a + b > 15 ? EFLAGS_AF : 0),
-                             (a + b) / 10 << 8 | (a + b) % 10);
+            assert_int_equal(adjust(f, 0x37, 0, a + b, a + b > 15 ? EFLAGS_AF : 0), (a + b) / 10 << 8 | (a + b) % 10);
             uint32_t flags = a < b ? EFLAGS_AF | EFLAGS_CF : 0;
             assert_int_equal(adjust(f, 0x3f, 0, 0x500 | ((a - b) & 0xff), flags),
                              (a < b ? 0x400u : 0x500u) | (10 + a - b) % 10);

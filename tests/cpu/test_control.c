@@ -69,10 +69,10 @@ static void cr3_load(void **state) {
 
 static void privilege(void **state) {
     struct fixture *f = *state;
-    static const enum callout_id ids[] = {CALLOUT_MOV_TO_CR, CALLOUT_MOV_FROM_CR, CALLOUT_CLTS, CALLOUT_INVLPG,
-                                          CALLOUT_INVD, CALLOUT_RDMSR, CALLOUT_WRMSR, CALLOUT_LGDT, CALLOUT_LIDT,
-                                          CALLOUT_LLDT, CALLOUT_LTR, CALLOUT_LMSW, CALLOUT_HLT, CALLOUT_MOV_TO_DR,
-                                          CALLOUT_MOV_FROM_DR, CALLOUT_RDPMC};
+    static const enum callout_id ids[] = {CALLOUT_MOV_TO_CR, CALLOUT_MOV_FROM_CR, CALLOUT_CLTS,        CALLOUT_INVLPG,
+                                          CALLOUT_INVD,      CALLOUT_RDMSR,       CALLOUT_WRMSR,       CALLOUT_LGDT,
+                                          CALLOUT_LIDT,      CALLOUT_LLDT,        CALLOUT_LTR,         CALLOUT_LMSW,
+                                          CALLOUT_HLT,       CALLOUT_MOV_TO_DR,   CALLOUT_MOV_FROM_DR, CALLOUT_RDPMC};
     fixture_ring(f, 3);
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         assert_fault(f, run(f, ids[i], DATA, 0, 4), VECTOR_GP, 0);
@@ -104,7 +104,7 @@ static void msrs(void **state) {
     assert_int_equal(msr(f, true, 0x174, 0x60), CALLOUT_CONTINUE);
     assert_int_equal(msr(f, false, 0x174, 0), CALLOUT_CONTINUE);
     assert_int_equal(f->v->abi.gpr[CPU_EAX], 0x60);
-    assert_fault(f, msr(f, false, 0x1b, 0), VECTOR_GP, 0); // no local APIC
+    assert_fault(f, msr(f, false, 0x1b, 0), VECTOR_GP, 0);      // no local APIC
     assert_fault(f, msr(f, true, 0xc0000080, 1), VECTOR_GP, 0); // SYSCALL is not announced
     assert_int_equal(msr(f, true, 0xc0000080, 1 << 11), CALLOUT_JUMP);
     assert_int_equal(f->v->msr.efer, 1 << 11);
@@ -133,7 +133,7 @@ static void cpuid(void **state) {
     cpu_cpuid(1, 0, r);
     assert_int_equal(r[0] >> 8 & 0xf, 6);
     assert_int_equal((r[0] >> 12 & 0xf0) | (r[0] >> 4 & 0xf), 28);
-    assert_false(r[3] & 1 << 9);           // no local APIC
+    assert_false(r[3] & 1 << 9);                // no local APIC
     assert_false(r[2] & (1u << 27 | 1u << 28)); // no OSXSAVE, no AVX
     cpu_cpuid(0x80000001, 0, r);
     assert_true(r[3] & 1 << 20);
@@ -206,7 +206,7 @@ static void io_permission(void **state) {
     fixture_ring(f, 3);
     f->v->tr.limit = 0x68 + 0x3f;
     assert_int_equal(run(f, CALLOUT_OUT, 0x100, 0, 1), CALLOUT_CONTINUE); // bits are clear
-    f->ram.host[TSS + 0x68 + 0x20] = 0x80;                               // port 107h
+    f->ram.host[TSS + 0x68 + 0x20] = 0x80;                                // port 107h
     assert_int_equal(run(f, CALLOUT_OUT, 0x104, 0, 2), CALLOUT_CONTINUE);
     assert_fault(f, run(f, CALLOUT_OUT, 0x107, 0, 1), VECTOR_GP, 0);
     assert_fault(f, run(f, CALLOUT_OUT, 0x104, 0, 4), VECTOR_GP, 0);
@@ -247,11 +247,15 @@ static void every_callout_has_a_function(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(cr0_rules), TEST(lmsw_cannot_clear_pe), TEST(cr4_rules), TEST(bad_pdpte_changes_nothing), TEST(cr3_load),
-        TEST(privilege), TEST(debug_registers), TEST(msrs), TEST(rdtsc_and_tsd), TEST(cpuid), TEST(tsc_rate),
-        TEST(tsc_adjust_follows), TEST(descriptor_tables),
-        TEST(ltr_marks_busy), TEST(io_permission), TEST(hlt_leaves), TEST(state_round_trip),
-        TEST(every_callout_has_a_function),
+        TEST(cr0_rules),         TEST(lmsw_cannot_clear_pe),
+        TEST(cr4_rules),         TEST(bad_pdpte_changes_nothing),
+        TEST(cr3_load),          TEST(privilege),
+        TEST(debug_registers),   TEST(msrs),
+        TEST(rdtsc_and_tsd),     TEST(cpuid),
+        TEST(tsc_rate),          TEST(tsc_adjust_follows),
+        TEST(descriptor_tables), TEST(ltr_marks_busy),
+        TEST(io_permission),     TEST(hlt_leaves),
+        TEST(state_round_trip),  TEST(every_callout_has_a_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

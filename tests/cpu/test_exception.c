@@ -1,4 +1,5 @@
-// Delivery of exceptions and interrupts: gates, rings, frames, error codes, double and triple faults (SDM vol. 3A ch. 6).
+// Delivery of exceptions and interrupts: gates, rings, frames, error codes, double and triple faults (SDM vol. 3A ch.
+// 6).
 #include "fixture.h"
 
 static void frame_same_ring(void **state) {
@@ -125,7 +126,8 @@ static void inner_stack_errors(void **state) {
         if (cases[i].descriptor)
             fixture_descriptor(f, SEL_FREE, cases[i].descriptor);
         put32(f, TSS + 8, cases[i].ss);
-        // A contributory fault during #UD is delivered; its own delivery fails the same way and makes #DF, then shutdown.
+        // A contributory fault during #UD is delivered; its own delivery fails the same way and makes #DF, then
+        // shutdown.
         cpu_raise(f->v, VECTOR_UD);
         assert_int_equal(cpu_deliver_fault(f->v), -1);
         assert_int_equal(f->v->fault.vector, cases[i].vector);
@@ -250,11 +252,24 @@ static void single_step(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(frame_same_ring), TEST(frame_from_user), TEST(external_interrupt_pushes_no_rf), TEST(trap_gate_keeps_if),
-        TEST(software_interrupt_needs_dpl), TEST(into_looks_at_of), TEST(gate_errors), TEST(interrupt_with_bad_gate),
-        TEST(inner_stack_errors), TEST(short_tss), TEST(conforming_handler_stays_in_its_ring), TEST(gate16),
-        TEST(page_fault_sets_cr2), TEST(double_fault), TEST(benign_then_contributory_is_no_double_fault),
-        TEST(task_gate_stops_the_run), TEST(accessed_bits_are_set), TEST(single_step),
+        TEST(frame_same_ring),
+        TEST(frame_from_user),
+        TEST(external_interrupt_pushes_no_rf),
+        TEST(trap_gate_keeps_if),
+        TEST(software_interrupt_needs_dpl),
+        TEST(into_looks_at_of),
+        TEST(gate_errors),
+        TEST(interrupt_with_bad_gate),
+        TEST(inner_stack_errors),
+        TEST(short_tss),
+        TEST(conforming_handler_stays_in_its_ring),
+        TEST(gate16),
+        TEST(page_fault_sets_cr2),
+        TEST(double_fault),
+        TEST(benign_then_contributory_is_no_double_fault),
+        TEST(task_gate_stops_the_run),
+        TEST(accessed_bits_are_set),
+        TEST(single_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,9 +135,15 @@ static void bound(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(cli_sti_privilege), TEST(sti_opens_the_shadow_once), TEST(popf_masks),
-        TEST(popf_notices_a_waiting_interrupt), TEST(pusha_popa), TEST(pusha_popa_fault), TEST(enter_levels),
-        TEST(stack16_wraps), TEST(bound),
+        TEST(cli_sti_privilege),
+        TEST(sti_opens_the_shadow_once),
+        TEST(popf_masks),
+        TEST(popf_notices_a_waiting_interrupt),
+        TEST(pusha_popa),
+        TEST(pusha_popa_fault),
+        TEST(enter_levels),
+        TEST(stack16_wraps),
+        TEST(bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,8 +8,11 @@ static void load_host_state(void) {
     static const float infinity = __builtin_inff();
     static const double denormal = 1e-320;
     static const unsigned long long pattern[2] = {0x1122334455667788u, 0x99aabbccddeeff00u};
-    __asm__ volatile("fninit\n fld1\n fldz\n flds %0\n fldpi\n fldl %1\n fchs\n movups %2, %%xmm0\n movups %2, %%xmm7"
-                     ::"m"(infinity), "m"(denormal), "m"(pattern) : "xmm0", "xmm7");
+    __asm__ volatile(
+        "fninit\n fld1\n fldz\n flds %0\n fldpi\n fldl %1\n fchs\n movups %2, %%xmm0\n movups %2, %%xmm7" ::"m"(
+            infinity),
+        "m"(denormal), "m"(pattern)
+        : "xmm0", "xmm7");
 }
 
 static void park(struct fixture *f) {
@@ -134,8 +137,8 @@ static void pending_exception(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(fnstenv_32), TEST(fnstenv_16), TEST(fnsave_and_frstor), TEST(fxsave_and_fxrstor), TEST(not_available),
-        TEST(pending_exception),
+        TEST(fnstenv_32),         TEST(fnstenv_16),    TEST(fnsave_and_frstor),
+        TEST(fxsave_and_fxrstor), TEST(not_available), TEST(pending_exception),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -225,7 +225,7 @@ static void questions(void **state) {
         {0, SEL_TSS, true, true, false, false},
         {0, SEL_DATA0 | 3, false, false, false, false},
         {0, 0x4000, false, false, false, false},
-        {0, SEL_FREE, true, false, false, false}, // a call gate
+        {0, SEL_FREE, true, false, false, false},      // a call gate
         {0, SEL_FREE + 8, false, false, false, false}, // an interrupt gate
     };
     fixture_descriptor(f, SEL_FREE, make_gate(SEL_CODE0, 0, 0x8c, 0));
@@ -234,7 +234,9 @@ static void questions(void **state) {
         const struct {
             enum callout_id id;
             bool yes;
-        } asked[] = {{CALLOUT_LAR, cases[i].lar}, {CALLOUT_LSL, cases[i].lsl}, {CALLOUT_VERR, cases[i].verr},
+        } asked[] = {{CALLOUT_LAR, cases[i].lar},
+                     {CALLOUT_LSL, cases[i].lsl},
+                     {CALLOUT_VERR, cases[i].verr},
                      {CALLOUT_VERW, cases[i].verw}};
         for (unsigned q = 0; q < 4; q++) {
             fixture_ring(f, cases[i].ring);
@@ -265,9 +267,19 @@ static void arpl(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(load_errors), TEST(kinds), TEST(null_fs_has_the_same_mode), TEST(memo_notices_changes),
-        TEST(ldt_selectors), TEST(load_ss_opens_the_shadow), TEST(pop_seg), TEST(load_far), TEST(limits), TEST(types),
-        TEST(alignment_checks), TEST(questions), TEST(arpl),
+        TEST(load_errors),
+        TEST(kinds),
+        TEST(null_fs_has_the_same_mode),
+        TEST(memo_notices_changes),
+        TEST(ldt_selectors),
+        TEST(load_ss_opens_the_shadow),
+        TEST(pop_seg),
+        TEST(load_far),
+        TEST(limits),
+        TEST(types),
+        TEST(alignment_checks),
+        TEST(questions),
+        TEST(arpl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

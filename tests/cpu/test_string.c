@@ -15,28 +15,32 @@ struct registers {
     static void name(struct registers *r) {                                                                            \
         uint64_t flags = r->flags;                                                                                     \
         __asm__ volatile("pushq %[f]\n popfq\n" text "\n pushfq\n popq %[f]\n cld"                                     \
-                         : [f] "+r"(flags), "+a"(r->rax), "+c"(r->rcx), "+S"(r->rsi), "+D"(r->rdi)::"memory", "cc");  \
+                         : [f] "+r"(flags), "+a"(r->rax), "+c"(r->rcx), "+S"(r->rsi), "+D"(r->rdi)::"memory", "cc");   \
         r->flags = flags;                                                                                              \
     }
 #define HOST_OP(op, b, w, d)                                                                                           \
-    HOST_INSN(op##_b, b) HOST_INSN(op##_w, w) HOST_INSN(op##_d, d)                                                     \
-    HOST_INSN(rep_##op##_b, "rep " b) HOST_INSN(rep_##op##_w, "rep " w) HOST_INSN(rep_##op##_d, "rep " d)
+    HOST_INSN(op##_b, b)                                                                                               \
+    HOST_INSN(op##_w, w) HOST_INSN(op##_d, d) HOST_INSN(rep_##op##_b, "rep " b) HOST_INSN(rep_##op##_w, "rep " w)      \
+        HOST_INSN(rep_##op##_d, "rep " d)
 HOST_OP(movs, "movsb", "movsw", "movsl")
 HOST_OP(stos, "stosb", "stosw", "stosl")
 HOST_OP(lods, "lodsb", "lodsw", "lodsl")
 HOST_OP(cmps, "cmpsb", "cmpsw", "cmpsl")
 HOST_OP(scas, "scasb", "scasw", "scasl")
-HOST_INSN(repne_cmps_b, "repne cmpsb") HOST_INSN(repne_cmps_w, "repne cmpsw") HOST_INSN(repne_cmps_d, "repne cmpsl")
-HOST_INSN(repne_scas_b, "repne scasb") HOST_INSN(repne_scas_w, "repne scasw") HOST_INSN(repne_scas_d, "repne scasl")
+HOST_INSN(repne_cmps_b, "repne cmpsb")
+HOST_INSN(repne_cmps_w, "repne cmpsw") HOST_INSN(repne_cmps_d, "repne cmpsl") HOST_INSN(repne_scas_b, "repne scasb")
+    HOST_INSN(repne_scas_w, "repne scasw") HOST_INSN(repne_scas_d, "repne scasl")
 
-static void (*const host[5][3][3])(struct registers *) = {
-    [STRING_MOVS] = {{movs_b, movs_w, movs_d}, {rep_movs_b, rep_movs_w, rep_movs_d}},
-    [STRING_CMPS] = {{cmps_b, cmps_w, cmps_d}, {rep_cmps_b, rep_cmps_w, rep_cmps_d},
-                     {repne_cmps_b, repne_cmps_w, repne_cmps_d}},
-    [STRING_STOS] = {{stos_b, stos_w, stos_d}, {rep_stos_b, rep_stos_w, rep_stos_d}},
-    [STRING_LODS] = {{lods_b, lods_w, lods_d}, {rep_lods_b, rep_lods_w, rep_lods_d}},
-    [STRING_SCAS] = {{scas_b, scas_w, scas_d}, {rep_scas_b, rep_scas_w, rep_scas_d},
-                     {repne_scas_b, repne_scas_w, repne_scas_d}},
+        static void (*const host[5][3][3])(struct registers *) = {
+            [STRING_MOVS] = {{movs_b, movs_w, movs_d}, {rep_movs_b, rep_movs_w, rep_movs_d}},
+            [STRING_CMPS] = {{cmps_b, cmps_w, cmps_d},
+                             {rep_cmps_b, rep_cmps_w, rep_cmps_d},
+                             {repne_cmps_b, repne_cmps_w, repne_cmps_d}},
+            [STRING_STOS] = {{stos_b, stos_w, stos_d}, {rep_stos_b, rep_stos_w, rep_stos_d}},
+            [STRING_LODS] = {{lods_b, lods_w, lods_d}, {rep_lods_b, rep_lods_w, rep_lods_d}},
+            [STRING_SCAS] = {{scas_b, scas_w, scas_d},
+                             {rep_scas_b, rep_scas_w, rep_scas_d},
+                             {repne_scas_b, repne_scas_w, repne_scas_d}},
 };
 
 static uint32_t next_random(uint64_t *seed) {
@@ -60,7 +64,8 @@ static void against_the_host(void **state) {
         uint32_t middle = AREA_SIZE / 2;
         uint32_t from = middle - 64 + next_random(&seed) % 128, to = from + next_random(&seed) % 64 - 32;
         uint32_t eax = next_random(&seed) % 4 ? 0 : next_random(&seed);
-        uint32_t flags = (next_random(&seed) & (EFLAGS_LIVE & ~EFLAGS_DF)) | (next_random(&seed) & 1 ? EFLAGS_DF : 0) | 2;
+        uint32_t flags =
+            (next_random(&seed) & (EFLAGS_LIVE & ~EFLAGS_DF)) | (next_random(&seed) & 1 ? EFLAGS_DF : 0) | 2;
 
         struct registers r = {eax, count, (uint64_t)(uintptr_t)copy + from, (uint64_t)(uintptr_t)copy + to, flags};
         host[op][rep][log_size](&r);
@@ -197,9 +202,9 @@ static void port_strings(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(against_the_host), TEST(restarts_at_a_fault), TEST(comparison_flags_at_a_fault),
-        TEST(a_request_interrupts), TEST(address16_wraps), TEST(stops_at_the_limit), TEST(writes_code),
-        TEST(port_strings),
+        TEST(against_the_host),     TEST(restarts_at_a_fault), TEST(comparison_flags_at_a_fault),
+        TEST(a_request_interrupts), TEST(address16_wraps),     TEST(stops_at_the_limit),
+        TEST(writes_code),          TEST(port_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,10 +7,10 @@ static void push_words(struct fixture *f, unsigned count, const uint32_t *words)
     f->v->abi.gpr[CPU_ESP] -= 4 * count;
     put(f, f->v->abi.gpr[CPU_ESP], words, 4 * count);
 }
-#define PUSH(f, ...)                                                                                                   \
-    push_words(f, sizeof((uint32_t[]){__VA_ARGS__}) / 4, (uint32_t[]){__VA_ARGS__})
+#define PUSH(f, ...) push_words(f, sizeof((uint32_t[]){__VA_ARGS__}) / 4, (uint32_t[]){__VA_ARGS__})
 
-// ---- IRET ------------------------------------------------------------------------------------------------------------------
+// ---- IRET
+// ------------------------------------------------------------------------------------------------------------------
 
 static void iret_same_ring(void **state) {
     struct fixture *f = *state;
@@ -70,8 +70,8 @@ static void iret16(void **state) {
 
 static void iret_errors(void **state) {
     struct fixture *f = *state;
-    fixture_descriptor(f, SEL_FREE, make_descriptor(0, 0xfffff, 0x7b, FLAGS_32));      // code 3, not present
-    fixture_descriptor(f, SEL_FREE + 8, make_descriptor(0, 0xfffff, 0x73, FLAGS_32));  // data 3, not present
+    fixture_descriptor(f, SEL_FREE, make_descriptor(0, 0xfffff, 0x7b, FLAGS_32));     // code 3, not present
+    fixture_descriptor(f, SEL_FREE + 8, make_descriptor(0, 0xfffff, 0x73, FLAGS_32)); // data 3, not present
     fixture_descriptor(f, SEL_FREE + 16, make_descriptor(0, 0xfff, ACC_CODE0, FLAGS_32_BYTES));
     fixture_descriptor(f, SEL_FREE + 24, make_descriptor(0, 0xfffff, 0xff, FLAGS_32)); // conforming 3
     struct {
@@ -135,7 +135,8 @@ static void iret_unsupported(void **state) {
     assert_int_equal(f->stops, 2);
 }
 
-// ---- Far transfers ---------------------------------------------------------------------------------------------------------
+// ---- Far transfers
+// ---------------------------------------------------------------------------------------------------------
 
 static void far_jmp_and_call(void **state) {
     struct fixture *f = *state;
@@ -172,11 +173,16 @@ static void far_errors(void **state) {
         unsigned vector;
         uint32_t error;
     } cases[] = {
-        {0, 0, VECTOR_GP, 0},          {0, 0x2000, VECTOR_GP, 0x2000},
-        {0, SEL_DATA0, VECTOR_GP, SEL_DATA0}, {0, SEL_CODE3, VECTOR_GP, SEL_CODE3 & ~3u},
-        {3, SEL_CODE0, VECTOR_GP, SEL_CODE0}, {0, SEL_CODE0 | 3, VECTOR_GP, SEL_CODE0},
-        {0, SEL_FREE, VECTOR_NP, SEL_FREE},   {0, SEL_FREE + 8, VECTOR_GP, 0},
-        {0, SEL_LDT, VECTOR_GP, SEL_LDT},     {3, SEL_TSS, VECTOR_GP, SEL_TSS},
+        {0, 0, VECTOR_GP, 0},
+        {0, 0x2000, VECTOR_GP, 0x2000},
+        {0, SEL_DATA0, VECTOR_GP, SEL_DATA0},
+        {0, SEL_CODE3, VECTOR_GP, SEL_CODE3 & ~3u},
+        {3, SEL_CODE0, VECTOR_GP, SEL_CODE0},
+        {0, SEL_CODE0 | 3, VECTOR_GP, SEL_CODE0},
+        {0, SEL_FREE, VECTOR_NP, SEL_FREE},
+        {0, SEL_FREE + 8, VECTOR_GP, 0},
+        {0, SEL_LDT, VECTOR_GP, SEL_LDT},
+        {3, SEL_TSS, VECTOR_GP, SEL_TSS},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (unsigned call = 0; call < 2; call++) {
@@ -207,7 +213,8 @@ static void far_ret_to_user_releases_on_both_stacks(void **state) {
     assert_int_equal(f->v->abi.eip, 0x12345);
 }
 
-// ---- Call gates ------------------------------------------------------------------------------------------------------------
+// ---- Call gates
+// ------------------------------------------------------------------------------------------------------------
 
 static void call_gate_inner(void **state) {
     struct fixture *f = *state;
@@ -243,25 +250,26 @@ static void call_gate_errors(void **state) {
         unsigned vector;
         uint32_t error;
     } cases[] = {
-        {make_gate(SEL_CODE0, 0, 0x8c, 0), true, VECTOR_GP, SEL_FREE},      // DPL 0 from ring 3
+        {make_gate(SEL_CODE0, 0, 0x8c, 0), true, VECTOR_GP, SEL_FREE}, // DPL 0 from ring 3
         {make_gate(SEL_CODE0, 0, 0x6c, 0), true, VECTOR_NP, SEL_FREE},
         {make_gate(0, 0, 0xec, 0), true, VECTOR_GP, 0},
         {make_gate(0x3000, 0, 0xec, 0), true, VECTOR_GP, 0x3000},
         {make_gate(SEL_DATA0, 0, 0xec, 0), true, VECTOR_GP, SEL_DATA0},
-        {make_gate(SEL_CODE0, 0, 0xec, 0), false, VECTOR_GP, SEL_CODE0},    // JMP cannot go inward
+        {make_gate(SEL_CODE0, 0, 0xec, 0), false, VECTOR_GP, SEL_CODE0}, // JMP cannot go inward
         {make_gate(SEL_FREE + 8, 0, 0xec, 0), true, VECTOR_NP, SEL_FREE + 8},
     };
     fixture_descriptor(f, SEL_FREE + 8, make_descriptor(0, 0xfffff, 0x1b, FLAGS_32));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fixture_ring(f, 3);
         fixture_descriptor(f, SEL_FREE, cases[i].gate);
-        assert_fault(f, run(f, cases[i].call ? CALLOUT_FAR_CALL : CALLOUT_FAR_JMP, 0, SEL_FREE | 3, 4),
-                     cases[i].vector, cases[i].error);
+        assert_fault(f, run(f, cases[i].call ? CALLOUT_FAR_CALL : CALLOUT_FAR_JMP, 0, SEL_FREE | 3, 4), cases[i].vector,
+                     cases[i].error);
         assert_int_equal(f->v->abi.gpr[CPU_ESP], STACK3);
     }
 }
 
-// ---- SYSENTER, SYSEXIT -----------------------------------------------------------------------------------------------------
+// ---- SYSENTER, SYSEXIT
+// -----------------------------------------------------------------------------------------------------
 
 static void sysenter_and_back(void **state) {
     struct fixture *f = *state;
@@ -289,7 +297,8 @@ static void sysenter_and_back(void **state) {
     assert_fault(f, run(f, CALLOUT_SYSEXIT, 0, 0, 0), VECTOR_GP, 0);
 }
 
-// ---- Near transfers of a 16-bit segment ------------------------------------------------------------------------------------
+// ---- Near transfers of a 16-bit segment
+// ------------------------------------------------------------------------------------
 
 static void near16(void **state) {
     struct fixture *f = *state;
@@ -329,11 +338,25 @@ static void near_beyond_limit(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(iret_same_ring), TEST(iret_to_user), TEST(iret_keeps_user_data_segments),
-        TEST(iret_in_ring3_cannot_raise_iopl_or_if), TEST(iret16), TEST(iret_errors), TEST(iret_cannot_go_inward),
-        TEST(iret_page_faults), TEST(iret_unsupported), TEST(far_jmp_and_call), TEST(far_jmp_conforming_keeps_cpl),
-        TEST(far_errors), TEST(far_mem), TEST(far_ret_to_user_releases_on_both_stacks), TEST(call_gate_inner),
-        TEST(call_gate16_same_ring), TEST(call_gate_errors), TEST(sysenter_and_back), TEST(near16),
+        TEST(iret_same_ring),
+        TEST(iret_to_user),
+        TEST(iret_keeps_user_data_segments),
+        TEST(iret_in_ring3_cannot_raise_iopl_or_if),
+        TEST(iret16),
+        TEST(iret_errors),
+        TEST(iret_cannot_go_inward),
+        TEST(iret_page_faults),
+        TEST(iret_unsupported),
+        TEST(far_jmp_and_call),
+        TEST(far_jmp_conforming_keeps_cpl),
+        TEST(far_errors),
+        TEST(far_mem),
+        TEST(far_ret_to_user_releases_on_both_stacks),
+        TEST(call_gate_inner),
+        TEST(call_gate16_same_ring),
+        TEST(call_gate_errors),
+        TEST(sysenter_and_back),
+        TEST(near16),
         TEST(near_beyond_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
