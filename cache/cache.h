@@ -58,6 +58,7 @@ struct block {
     uint16_t exit_count;
     bool alive;          // reachable through its slice or the loose table
     bool loose;          // without slice: one-instruction modes
+    bool self_checking;  // compares its own bytes before it runs; belongs to one frame for good
     struct slice *slice;
     struct block *next_in_slice, **anchor_in_slice; // or in the list of its frame's loose blocks
     struct block *next_crossing, **anchor_crossing; // in next_frame's list
@@ -112,6 +113,10 @@ void cache_reserve(struct cache *cache, uint8_t **rw, uint32_t *rx, uint32_t *ca
 // A loose block has no slice. Returns NULL if out of memory.
 struct block *cache_commit(struct cache *cache, const struct translate_output *out, uint32_t frame, uint32_t next_frame,
                            uint32_t offset, uint32_t mode, bool loose, const uint8_t *bytes);
+// The block just committed checks itself: it is not revived for another frame.
+static inline void block_set_self_checking(struct block *block) {
+    block->self_checking = true;
+}
 
 // A dead block with the same bytes, offset and mode is made alive again for `frame`; NULL if there is none.
 // `available` bytes can be read at `bytes` (to the end of the page).
@@ -137,10 +142,23 @@ unsigned cache_kill_frame(struct cache *cache, uint32_t frame);
 // Every block of (frame, mode) that covers page offset `offset` dies.
 unsigned cache_kill_at(struct cache *cache, uint32_t frame, uint32_t offset, uint32_t mode);
 
-// Instructions that must be soft in direct mode, by frame: 4,096 bits, NULL if none.
+// ---- What is remembered of a frame ---------------------------------------------------------------------------------------
+// Times are host TSC cycles: only their differences count, and only roughly.
+
+// Instructions that must be soft in direct mode: 4,096 bits by page offset, NULL if none.
 const uint64_t *cache_soft_map(const struct cache *cache, uint32_t frame);
-void cache_soft_set(struct cache *cache, uint32_t frame, uint32_t offset);
+// Each change doubles the time for which the frame's soft instructions stay so.
+void cache_soft_set(struct cache *cache, uint32_t frame, uint32_t offset, uint64_t now);
+// The frame's content changed: nothing that was learned of it holds.
 void cache_soft_forget(struct cache *cache, uint32_t frame);
+// Instructions whose time is over become direct again: their blocks die. Returns how many instructions.
+unsigned cache_soft_review(struct cache *cache, uint64_t now);
+
+// A write killed blocks of the frame. When that goes on (code and data in one page), the frame's blocks check themselves
+// from then on and writes to it go free.
+void cache_note_kill(struct cache *cache, uint32_t frame, uint64_t now);
+// Do the frame's blocks check themselves? After some seconds the answer is no again, and its blocks are dead.
+bool cache_frame_checks(struct cache *cache, uint32_t frame, uint64_t now);
 
 // ---- Roots ---------------------------------------------------------------------------------------------------------------
 

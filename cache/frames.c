@@ -1,5 +1,4 @@
-// The table of guest frames that have translations, and the per-frame memory of which instructions are soft.
-// Lookups are light: no library calls, so that they may run while the guest's FPU state is live.
+// The table of guest frames that have translations. Lookups are light: no library calls, so that they may run while the guest's FPU state is live.
 #include "cache/internal.h"
 
 #include <stdlib.h>
@@ -50,26 +49,4 @@ struct block *cache_find_loose(struct cache *cache, uint32_t frame, uint32_t off
     while (block && !(block->offset == offset && block->mode == mode))
         block = block->next_in_slice;
     return block;
-}
-
-const uint64_t *cache_soft_map(const struct cache *cache, uint32_t frame) {
-    const struct frame_code *code = frame_code_find(cache, frame);
-    return code ? code->soft : NULL;
-}
-
-void cache_soft_set(struct cache *cache, uint32_t frame, uint32_t offset) {
-    struct frame_code *code = frame_code_get(cache, frame);
-    if (!code->soft)
-        code->soft = calloc(64, sizeof *code->soft);
-    if (!code->soft)
-        abort();
-    code->soft[offset >> 6] |= 1ull << (offset & 63);
-}
-
-void cache_soft_forget(struct cache *cache, uint32_t frame) {
-    struct frame_code *code = frame_code_find(cache, frame);
-    if (code && code->soft) {
-        free(code->soft);
-        code->soft = NULL;
-    }
 }

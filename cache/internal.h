@@ -45,6 +45,11 @@ struct frame_code {
     struct block *loose;
     struct block *crossing; // blocks of other frames whose instruction runs into this one
     uint64_t *soft;         // 4,096 bits, or NULL
+    uint64_t soft_until, soft_hold; // when its soft instructions become direct again; the last time that they were held
+    uint64_t kills_since, checking_since;
+    uint32_t kills;         // since kills_since
+    bool self_checking;
+    struct frame_code *next_soft; // of those with a soft map
     struct frame_code *next;
 };
 
@@ -57,6 +62,7 @@ struct cache {
     struct chunk chunks[CHUNKS];
     unsigned current;  // chunk being filled
     struct frame_code *frames[FRAME_BUCKETS];
+    struct frame_code *soft_frames;
     struct block *retained[RETAIN_BUCKETS];
     // Slices
     uint8_t *slice_pool;

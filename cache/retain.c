@@ -1,6 +1,7 @@
 // Dead blocks by content: code that comes back (a program run again, a page cached anew in another frame) costs a
 // lookup instead of a translation. A block depends on nothing but its bytes, its place in the page and its mode, so it
-// may be revived for any frame. Crossing blocks hold a slice address and are not kept.
+// may be revived for any frame. Crossing and self-checking blocks hold addresses and are
+// not kept.
 #include "cache/internal.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ static unsigned retain_bucket(uint32_t offset, uint32_t mode, const uint8_t *byt
 #define RETAIN_HASHED(available) ((available) < 1 ? (available) : 1u)
 
 void retain_insert(struct cache *cache, struct block *block) {
-    if (block->loose || block->next_frame != CACHE_NO_FRAME)
+    if (block->loose || block->self_checking || block->next_frame != CACHE_NO_FRAME)
         return;
     unsigned bucket = retain_bucket(block->offset, block->mode, block->guest_bytes, RETAIN_HASHED(block->guest_size));
     block->next_retained = cache->retained[bucket];

@@ -19,6 +19,7 @@ struct fetch {
     uint32_t frame;
     const uint8_t *host; // NULL outside RAM
     bool global;
+    bool checks; // its blocks check themselves; it is not write-protected
 };
 
 // Walks for an instruction fetch. The frame counts as holding code from here on.
@@ -30,7 +31,8 @@ static int fetch_page(struct vcpu *v, uint32_t linear, struct fetch *fetch) {
     fetch->frame = (uint32_t)(page.gpa >> 12);
     fetch->global = page.global;
     fetch->host = page.host;
-    if (page.host && !(__atomic_load_n(&v->config.ram->frame_flags[fetch->frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
+    fetch->checks = page.host && cache_frame_checks(v->engine->cache, fetch->frame, __builtin_ia32_rdtsc());
+    if (page.host && !fetch->checks && !(__atomic_load_n(&v->config.ram->frame_flags[fetch->frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
         mmu_protect_frame(v->mmu, fetch->frame);
     return 0;
 }
@@ -60,6 +62,7 @@ static int verify(struct vcpu *v, const struct translate_input *in, const struct
     const struct verify_input check = {
         .code = in->code_rw, .code_rx = in->code_rx, .size = out->host_size, .out = out,
         .stub = v->engine->stub, .next_slice = in->next_slice, .mode = in->mode,
+        .live = in->self_checking ? in->live : 0, .next_live = in->self_checking ? in->next_live : 0,
     };
     return verify_block(&check, &v->error);
 }
@@ -70,6 +73,7 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
     uint64_t start = engine_now_ns();
     struct translate_input in = {
         .page = e->page, .offset = linear & 4095, .mode = mode, .soft_map = cache_soft_map(e->cache, first->frame),
+        .self_checking = first->checks, .live = (uint64_t)(uintptr_t)first->host,
     };
     memcpy(in.stub, e->stub, sizeof in.stub);
     snapshot(v, first, in.offset, e->page);
@@ -82,6 +86,8 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
             return NULL;
         snapshot(v, &second, 0, e->next_page);
         in.next = e->next_page;
+        in.next_live = (uint64_t)(uintptr_t)second.host;
+        in.self_checking = first->host && second.host && (first->checks || second.checks);
         if (!loose) {
             struct slice *slice = cache_slice(e->cache, second.frame, mode);
             in.next_slice = (uint64_t)(uintptr_t)slice->entries;
@@ -104,6 +110,8 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
         engine_stop(v, CPU_STOP_ERROR);
         return NULL;
     }
+    if (in.self_checking)
+        block_set_self_checking(block);
     count_block(v, &e->out);
     v->stats->ns_translate += engine_now_ns() - start;
     log_line(v->log, LOG_BLOCKS, "block %08x frame %05x mode %08x: %u instructions, %u bytes at %08x", linear,
@@ -125,6 +133,19 @@ static bool second_page_agrees(struct vcpu *v, uint32_t linear, const struct blo
     return true;
 }
 
+// Is a self-checking block still what stands in memory?
+static bool bytes_agree(struct vcpu *v, uint32_t linear, const struct block *block, const struct fetch *first) {
+    uint32_t here = 4096 - block->offset < block->guest_size ? 4096u - block->offset : block->guest_size;
+    if (memcmp(block->guest_bytes, first->host + block->offset, here))
+        return false;
+    if (here == block->guest_size)
+        return true;
+    struct fetch second;
+    uint32_t next = (linear & ~4095u) + 4096;
+    return fetch_page(v, next, &second) == 0 && second.host &&
+           !memcmp(block->guest_bytes + here, second.host, block->guest_size - here);
+}
+
 struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) {
     struct engine *e = v->engine;
     struct fetch fetch;
@@ -139,7 +160,11 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
         cache_kill_frame(e->cache, fetch.frame);
         block = NULL;
     }
-    if (!block && !loose)
+    if (block && block->self_checking && !bytes_agree(v, linear, block, &fetch)) {
+        cache_kill_at(e->cache, fetch.frame, offset, mode);
+        block = NULL;
+    }
+    if (!block && !loose && !fetch.checks)
         block = cache_revive(e->cache, fetch.frame, offset, mode, fetch.host + offset, 4096 - offset);
     if (block && block->next_frame != CACHE_NO_FRAME && !second_page_agrees(v, linear, block)) {
         if (v->fault.vector != 0xff)
@@ -249,6 +274,15 @@ static bool take_interrupt(struct vcpu *v) {
     return true;
 }
 
+// Now and then: instructions that have been soft for long enough are tried in direct form again.
+static void review_forms(struct vcpu *v) {
+    uint64_t now = __builtin_ia32_rdtsc();
+    if (now - v->engine->reviewed < ENGINE_REVIEW_CYCLES)
+        return;
+    v->engine->reviewed = now;
+    v->stats->forms_to_direct += cache_soft_review(v->engine->cache, now);
+}
+
 // Everything that waits for an instruction boundary. False when the run is over.
 static bool serve(struct vcpu *v) {
     struct engine *e = v->engine;
@@ -256,6 +290,7 @@ static bool serve(struct vcpu *v) {
     v->abi.live_root = (uint64_t)(uintptr_t)e->root->map;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); // requests that come from here on arm anew
     engine_serve_dma(v);
+    review_forms(v);
     if (e->fault_pending)
         deliver(v);
     if (e->stopping)

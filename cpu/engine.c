@@ -19,7 +19,10 @@ void engine_code_written(void *opaque, uint32_t frame) {
     struct engine *e = v->engine;
     if (cache_soft_map(e->cache, frame))
         engine_park_fpu(v); // free()
-    v->stats->blocks_killed_write += engine_forget_frame(v, frame);
+    unsigned killed = engine_forget_frame(v, frame);
+    v->stats->blocks_killed_write += killed;
+    if (killed)
+        cache_note_kill(e->cache, frame, __builtin_ia32_rdtsc());
     e->code_killed = true;
     if (log_on(v->log, LOG_BLOCKS)) {
         engine_park_fpu(v);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define ENGINE_REVIEW_CYCLES (1ull << 26) // host TSC cycles between two looks at the forms of operands
 #define ENGINE_DMA_QUEUE   64      // pending kill requests of the I/O thread
 #define ENGINE_FAULT_SIGNALS 4      // SIGSEGV, SIGBUS, SIGFPE, SIGILL
 #define ENGINE_SIGNAL_STACK 262144 // bytes of the alternate signal stack
@@ -43,6 +44,7 @@ struct engine {
     unsigned link_index;
     uint64_t link_evictions;
 
+    uint64_t reviewed; // host TSC of the last look at soft instructions
     bool halted;       // HLT executed, waiting
     bool stopping;
     enum cpu_stop why;

@@ -92,7 +92,7 @@ static void redirect_again(struct vcpu *v, greg_t *regs, const struct block_mark
 // The instruction becomes soft: in this form its operand cannot be reached.
 static void soften(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
     v->stats->forms_to_soft++;
-    cache_soft_set(v->engine->cache, block->frame, mark->guest);
+    cache_soft_set(v->engine->cache, block->frame, mark->guest, __builtin_ia32_rdtsc());
     cache_kill_at(v->engine->cache, block->frame, mark->guest, block->mode);
     redirect_again(v, regs, mark);
 }
