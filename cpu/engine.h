@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define ENGINE_REVIEW_CYCLES (1ull << 26) // host TSC cycles between two looks at the forms of operands
+#define ENGINE_GS_LOSSES   8       // losses of gs base in a row, at one instruction, before it is pinned
 #define ENGINE_DMA_QUEUE   64      // pending kill requests of the I/O thread
 #define ENGINE_FAULT_SIGNALS 4      // SIGSEGV, SIGBUS, SIGFPE, SIGILL
 #define ENGINE_SIGNAL_STACK 262144 // bytes of the alternate signal stack
@@ -65,6 +66,9 @@ struct engine {
     void *guard_page;  // what seg_base_p of a null selector points to
     void *signal_stack;
     struct sigaction old_actions[ENGINE_FAULT_SIGNALS]; // of the fault signals, before the run
+    unsigned gs_losses;   // in a row at gs_lost_at
+    uint64_t gs_lost_at;
+    bool gs_pinned;       // the kernel restores the current window's base, not the empty window's
     bool gs_volatile;  // this host's kernel does not keep gs base across context switches
     uint8_t page[4096], next_page[4096]; // snapshots for the translator
     struct translate_output out;

@@ -32,9 +32,33 @@ static void write_gs_base(uint64_t base) {
     __asm__ volatile("wrgsbase %0" ::"r"(base));
 }
 
+static void pin_gs_base(uint64_t base) {
+    syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+}
+
 void host_set_window(struct vcpu *v, uint64_t base) {
     v->abi.window = base;
+    if (v->engine->gs_pinned) { // before the base changes: a context switch must not bring back another window
+        v->engine->gs_pinned = false;
+        pin_gs_base(window_empty_base(v->mmu));
+    }
     write_gs_base(base);
+}
+
+// The base was lost to a context switch. Where that happens on every way back from the handler (a tracer stops the thread
+// there), the kernel is asked to keep the base of this window, for as long as it is the current one.
+static void restore_gs_base(struct vcpu *v, uint64_t pc) {
+    struct engine *e = v->engine;
+    v->stats->gs_restores++;
+    e->gs_losses = pc == e->gs_lost_at ? e->gs_losses + 1 : 0;
+    e->gs_lost_at = pc;
+    if (e->gs_losses < ENGINE_GS_LOSSES) {
+        write_gs_base(v->abi.window);
+        return;
+    }
+    e->gs_losses = 0;
+    e->gs_pinned = true;
+    pin_gs_base(v->abi.window);
 }
 
 int host_check(struct engine *e, struct error *err) {
@@ -105,8 +129,7 @@ static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const 
         uint64_t base;
         __asm__ volatile("rdgsbase %0" : "=r"(base));
         if (base != v->abi.window) {
-            v->stats->gs_restores++;
-            write_gs_base(v->abi.window);
+            restore_gs_base(v, (uint64_t)regs[REG_RIP]);
             return true; // retry with the right base
         }
     }
