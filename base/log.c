@@ -8,8 +8,7 @@ static const struct {
     const char *name;
     enum log_topic topic;
 } topic_names[] = {
-    {"blocks", LOG_BLOCKS}, {"exits", LOG_EXITS},     {"faults", LOG_FAULTS},
-    {"mmu", LOG_MMU},       {"devices", LOG_DEVICES},
+    {"blocks", LOG_BLOCKS}, {"exits", LOG_EXITS}, {"faults", LOG_FAULTS}, {"mmu", LOG_MMU}, {"devices", LOG_DEVICES},
 };
 
 static const char *topic_name(enum log_topic topic) {

@@ -22,8 +22,8 @@ int arena_create(struct arena *arena, uint32_t size, struct error *err) {
         return error_set(err, "code cache of %u MiB: %s", size >> 20, strerror(errno));
     }
     for (uint32_t at = ARENA_FIRST; at + size <= ARENA_LAST; at += ARENA_STEP) {
-        void *rx = mmap((void *)(uintptr_t)at, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE,
-                        arena->fd, 0);
+        void *rx =
+            mmap((void *)(uintptr_t)at, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, arena->fd, 0);
         if (rx == MAP_FAILED)
             continue;
         if (rx != (void *)(uintptr_t)at) { // a kernel that takes the flag for a hint

@@ -17,7 +17,8 @@
 #define CACHE_DEFAULT_MIB 64
 #define CACHE_NO_FRAME    UINT32_MAX
 
-// ---- Arena: one memfd, mapped read-execute below 1 GiB and read-write elsewhere ---------------------------------------
+// ---- Arena: one memfd, mapped read-execute below 1 GiB and read-write elsewhere
+// ---------------------------------------
 
 struct arena {
     uint8_t *rw;   // write here
@@ -32,7 +33,8 @@ static inline uint8_t *arena_rw(const struct arena *arena, uint32_t rx) {
     return arena->rw + (rx - arena->rx);
 }
 
-// ---- Blocks ------------------------------------------------------------------------------------------------------------
+// ---- Blocks
+// ------------------------------------------------------------------------------------------------------------
 
 struct slice;
 struct block;
@@ -46,19 +48,19 @@ struct block_link {
 };
 
 struct block {
-    uint32_t host;       // address of its first instruction
+    uint32_t host; // address of its first instruction
     uint32_t host_size;
     uint32_t frame;      // guest frame of its bytes
     uint32_t next_frame; // second frame of a crossing block, or CACHE_NO_FRAME
     uint32_t mode;
-    uint16_t offset;     // in the page
+    uint16_t offset; // in the page
     uint16_t guest_size;
     uint16_t link_entry; // offset of the entry for links
     uint16_t mark_count;
     uint16_t exit_count;
-    bool alive;          // reachable through its slice or the loose table
-    bool loose;          // without slice: one-instruction modes
-    bool self_checking;  // compares its own bytes before it runs; belongs to one frame for good
+    bool alive;         // reachable through its slice or the loose table
+    bool loose;         // without slice: one-instruction modes
+    bool self_checking; // compares its own bytes before it runs; belongs to one frame for good
     struct slice *slice;
     struct block *next_in_slice, **anchor_in_slice; // or in the list of its frame's loose blocks
     struct block *next_crossing, **anchor_crossing; // in next_frame's list
@@ -69,9 +71,11 @@ struct block {
     struct block_link links[]; // exit_count of them
 };
 
-// ---- Code map ----------------------------------------------------------------------------------------------------------
+// ---- Code map
+// ----------------------------------------------------------------------------------------------------------
 
-// Host entry points of one guest page in one mode: 4,096 addresses below 1 GiB, the miss stub's where there is no block.
+// Host entry points of one guest page in one mode: 4,096 addresses below 1 GiB, the miss stub's where there is no
+// block.
 struct slice {
     uint32_t *entries;
     uint32_t frame, mode;
@@ -123,8 +127,8 @@ static inline void block_set_self_checking(struct block *block) {
 struct block *cache_revive(struct cache *cache, uint32_t frame, uint32_t offset, uint32_t mode, const uint8_t *bytes,
                            uint32_t available);
 
-struct slice *cache_slice(struct cache *cache, uint32_t frame, uint32_t mode); // made if missing
-struct slice *cache_find_slice(struct cache *cache, uint32_t frame, uint32_t mode); // light: NULL if missing
+struct slice *cache_slice(struct cache *cache, uint32_t frame, uint32_t mode);                 // made if missing
+struct slice *cache_find_slice(struct cache *cache, uint32_t frame, uint32_t mode);            // light: NULL if missing
 struct block *cache_find(struct cache *cache, uint32_t frame, uint32_t offset, uint32_t mode); // alive, not loose
 struct block *cache_find_loose(struct cache *cache, uint32_t frame, uint32_t offset, uint32_t mode);
 
@@ -142,8 +146,9 @@ unsigned cache_kill_frame(struct cache *cache, uint32_t frame);
 // Every block of (frame, mode) that covers page offset `offset` dies.
 unsigned cache_kill_at(struct cache *cache, uint32_t frame, uint32_t offset, uint32_t mode);
 
-// ---- What is remembered of a frame ---------------------------------------------------------------------------------------
-// Times are host TSC cycles: only their differences count, and only roughly.
+// ---- What is remembered of a frame
+// --------------------------------------------------------------------------------------- Times are host TSC cycles:
+// only their differences count, and only roughly.
 
 // Instructions that must be soft in direct mode: 4,096 bits by page offset, NULL if none.
 const uint64_t *cache_soft_map(const struct cache *cache, uint32_t frame);
@@ -154,13 +159,14 @@ void cache_soft_forget(struct cache *cache, uint32_t frame);
 // Instructions whose time is over become direct again: their blocks die. Returns how many instructions.
 unsigned cache_soft_review(struct cache *cache, uint64_t now);
 
-// A write killed blocks of the frame. When that goes on (code and data in one page), the frame's blocks check themselves
-// from then on and writes to it go free.
+// A write killed blocks of the frame. When that goes on (code and data in one page), the frame's blocks check
+// themselves from then on and writes to it go free.
 void cache_note_kill(struct cache *cache, uint32_t frame, uint64_t now);
 // Do the frame's blocks check themselves? After some seconds the answer is no again, and its blocks are dead.
 bool cache_frame_checks(struct cache *cache, uint32_t frame, uint64_t now);
 
-// ---- Roots ---------------------------------------------------------------------------------------------------------------
+// ---- Roots
+// ---------------------------------------------------------------------------------------------------------------
 
 const struct root *cache_empty_root(const struct cache *cache);
 // The root of (view, mode), made (and another recycled) if missing. An older generation of the view is emptied.

@@ -67,7 +67,8 @@ void codemap_destroy(struct cache *cache) {
     free(cache->slice_free);
 }
 
-// ---- Slices -------------------------------------------------------------------------------------------------------------
+// ---- Slices
+// -------------------------------------------------------------------------------------------------------------
 
 void slice_reset(struct cache *cache, struct slice *slice) {
     for (uint32_t i = 0; i < SLICE_ENTRIES; i++)
@@ -114,8 +115,8 @@ static bool slice_promised(const struct frame_code *code, const struct slice *sl
     return block;
 }
 
-// Slices without blocks serve nothing: their frames were written, or their blocks evicted. The one asked for last stays:
-// the translator may have been promised it for a block that is about to be stored.
+// Slices without blocks serve nothing: their frames were written, or their blocks evicted. The one asked for last
+// stays: the translator may have been promised it for a block that is about to be stored.
 static void slices_collect(struct cache *cache) {
     for (unsigned bucket = 0; bucket < FRAME_BUCKETS; bucket++)
         for (struct frame_code *code = cache->frames[bucket]; code; code = code->next)
@@ -126,8 +127,8 @@ static void slices_collect(struct cache *cache) {
             }
 }
 
-// All of them hold live blocks: those of some frames die, as if their generation had been evicted. Their host code stays
-// where it is until that happens, so nobody who holds an address in it is hurt.
+// All of them hold live blocks: those of some frames die, as if their generation had been evicted. Their host code
+// stays where it is until that happens, so nobody who holds an address in it is hurt.
 static void slices_thin_out(struct cache *cache) {
     for (unsigned tried = 0; tried < FRAME_BUCKETS && !cache->slice_free_count; tried++) {
         cache->slice_hand = (cache->slice_hand + FRAME_BUCKETS / SLICE_THIN) % FRAME_BUCKETS;
@@ -171,7 +172,8 @@ struct slice *cache_slice(struct cache *cache, uint32_t frame, uint32_t mode) {
     return cache->slice_last = slice;
 }
 
-// ---- Roots --------------------------------------------------------------------------------------------------------------
+// ---- Roots
+// --------------------------------------------------------------------------------------------------------------
 
 const struct root *cache_empty_root(const struct cache *cache) {
     return &cache->empty_root;

@@ -1,4 +1,5 @@
-// The table of guest frames that have translations. Lookups are light: no library calls, so that they may run while the guest's FPU state is live.
+// The table of guest frames that have translations. Lookups are light: no library calls, so that they may run while the
+// guest's FPU state is live.
 #include "cache/internal.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// What is remembered of a guest frame with code: which instructions had better be soft, and for how long, and whether its
-// blocks check their own bytes because the page is code and data at once.
+// What is remembered of a guest frame with code: which instructions had better be soft, and for how long, and whether
+// its blocks check their own bytes because the page is code and data at once.
 #include "cache/internal.h"
 
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #define KILLS_MAX       32u
 #define CHECKING_SPAN   (1ull << 33) // cycles after which a mixed page is tried as plain code again
 
-// ---- Soft instructions ---------------------------------------------------------------------------------------------------
+// ---- Soft instructions
+// ---------------------------------------------------------------------------------------------------
 
 const uint64_t *cache_soft_map(const struct cache *cache, uint32_t frame) {
     const struct frame_code *code = frame_code_find(cache, frame);
@@ -25,7 +26,7 @@ void cache_soft_set(struct cache *cache, uint32_t frame, uint32_t offset, uint64
             abort(); // 512 bytes: the host is out of memory
         code->next_soft = cache->soft_frames;
         cache->soft_frames = code;
-        code->soft_hold = !code->soft_hold                 ? SOFT_HOLD_FIRST
+        code->soft_hold = !code->soft_hold                  ? SOFT_HOLD_FIRST
                           : code->soft_hold < SOFT_HOLD_MAX ? 2 * code->soft_hold
                                                             : SOFT_HOLD_MAX;
     }
@@ -76,7 +77,8 @@ unsigned cache_soft_review(struct cache *cache, uint64_t now) {
     return count;
 }
 
-// ---- Pages that are code and data at once --------------------------------------------------------------------------------
+// ---- Pages that are code and data at once
+// --------------------------------------------------------------------------------
 
 void cache_note_kill(struct cache *cache, uint32_t frame, uint64_t now) {
     struct frame_code *code = frame_code_find(cache, frame);

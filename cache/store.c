@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- Lists ---------------------------------------------------------------------------------------------------------------
+// ---- Lists
+// ---------------------------------------------------------------------------------------------------------------
 
 void block_list_push(struct block **head, struct block *block) {
     block->next_in_slice = *head;
@@ -44,7 +45,8 @@ static void crossing_remove(struct block *block) {
     block->anchor_crossing = NULL;
 }
 
-// ---- Links ---------------------------------------------------------------------------------------------------------------
+// ---- Links
+// ---------------------------------------------------------------------------------------------------------------
 
 static void patch_branch(const struct cache *cache, const struct block *from, const struct block_exit *exit,
                          uint32_t target) {
@@ -84,7 +86,8 @@ void cache_unlink_exits(struct cache *cache, struct block *from) {
         link_cut(cache, &from->links[i]);
 }
 
-// ---- Death ---------------------------------------------------------------------------------------------------------------
+// ---- Death
+// ---------------------------------------------------------------------------------------------------------------
 
 void block_kill(struct cache *cache, struct block *block) {
     if (!block->alive)
@@ -137,15 +140,17 @@ unsigned cache_kill_at(struct cache *cache, uint32_t frame, uint32_t offset, uin
 }
 
 // What one block's records take at most, and how much of them is reserved for each byte of host code.
-#define RECORD_MAX   (sizeof(struct block) + TRANSLATE_MAX_EXITS * sizeof(struct block_link) +                               \
-                      TRANSLATE_MAX_MARKS * sizeof(struct block_mark) + 8192)
+#define RECORD_MAX                                                                                                     \
+    (sizeof(struct block) + TRANSLATE_MAX_EXITS * sizeof(struct block_link) +                                          \
+     TRANSLATE_MAX_MARKS * sizeof(struct block_mark) + 8192)
 #define RECORD_SHARE 6
 
 static struct block **chunk_blocks(const struct chunk *chunk) {
     return (struct block **)(void *)chunk->list.base;
 }
 
-// ---- Chunks --------------------------------------------------------------------------------------------------------------
+// ---- Chunks
+// --------------------------------------------------------------------------------------------------------------
 
 static void chunk_evict(struct cache *cache, struct chunk *chunk) {
     struct block **blocks = chunk_blocks(chunk);
@@ -162,7 +167,8 @@ static void chunk_evict(struct cache *cache, struct chunk *chunk) {
     chunk->indexed = 0;
 }
 
-// The next block's place is made present in both mappings, which the guest's first run of it would fault in page by page.
+// The next block's place is made present in both mappings, which the guest's first run of it would fault in page by
+// page.
 static void chunk_populate(struct cache *cache, struct chunk *chunk) {
     if (chunk->at + TRANSLATE_MAX_HOST <= chunk->present || chunk->present == chunk->end)
         return;
@@ -239,7 +245,8 @@ struct block *cache_commit(struct cache *cache, const struct translate_output *o
     return block;
 }
 
-// ---- Host address to block and instruction -----------------------------------------------------------------------------
+// ---- Host address to block and instruction
+// -----------------------------------------------------------------------------
 
 struct block *cache_block_at(const struct cache *cache, uint32_t host) {
     for (unsigned i = 0; i < CHUNKS; i++) {
@@ -273,7 +280,8 @@ const struct block_mark *block_mark_at(const struct block *block, uint32_t host)
     return &block->marks[low];
 }
 
-// ---- The cache as a whole ----------------------------------------------------------------------------------------------
+// ---- The cache as a whole
+// ----------------------------------------------------------------------------------------------
 
 struct cache *cache_create(const struct cache_config *config, struct error *err) {
     struct cache *cache = calloc(1, sizeof *cache);

@@ -24,16 +24,18 @@ struct cpu_config {
     const struct log *log;
     struct stats *stats;
     enum mmu_policy policy;
-    bool verify;      // every emitted block goes through the verifier; a rejected one stops the run
-    bool no_link;     // direct jumps are never patched: every transfer goes through the code map
+    bool verify;        // every emitted block goes through the verifier; a rejected one stops the run
+    bool no_link;       // direct jumps are never patched: every transfer goes through the code map
     uint32_t cache_mib; // size of the code cache in MiB, 0 for the default
-    // Asked on the vCPU thread when an interrupt is taken; returns the vector from the interrupt controller (INTA cycle).
+    // Asked on the vCPU thread when an interrupt is taken; returns the vector from the interrupt controller (INTA
+    // cycle).
     uint8_t (*acknowledge)(void *opaque);
     // Called on the vCPU thread around every device access; NULL where no lock is needed.
     void (*lock)(void *opaque);
     void (*unlock)(void *opaque);
     // Around the sleep of a halted processor: idle_begin returns how long it may sleep at most, in ns (0: not at all;
-    // UINT64_MAX: until something happens); idle_end fires what is due, on the vCPU thread. NULL where there is no need.
+    // UINT64_MAX: until something happens); idle_end fires what is due, on the vCPU thread. NULL where there is no
+    // need.
     uint64_t (*idle_begin)(void *opaque);
     void (*idle_end)(void *opaque);
     void *opaque;
@@ -88,8 +90,8 @@ void vcpu_reset(struct vcpu *v);
 const char *vcpu_error_text(const struct vcpu *v); // why CPU_STOP_ERROR or where the triple fault was; one line
 
 // From any thread, at any time, also while vcpu_run is not running (then it takes effect at the next call).
-void vcpu_set_intr(struct vcpu *v, bool level);  // the interrupt controller's INTR output
-void vcpu_request_stop(struct vcpu *v);          // async-signal-safe
+void vcpu_set_intr(struct vcpu *v, bool level); // the interrupt controller's INTR output
+void vcpu_request_stop(struct vcpu *v);         // async-signal-safe
 void vcpu_request_reset(struct vcpu *v);
 
 // The A20 gate: when off, physical address bit 20 is forced to 0. Any thread that holds the device lock.
@@ -108,7 +110,8 @@ void vcpu_memory_changed(struct vcpu *v, uint64_t gpa, uint64_t size);
 // Name of callout number `index` of struct stats, or NULL where there is none.
 const char *cpu_callout_name(unsigned index);
 
-// CPUID for the announced processor, as the guest sees it but for the TSC's rate (leaves 15h and 16h read as zero here).
+// CPUID for the announced processor, as the guest sees it but for the TSC's rate (leaves 15h and 16h read as zero
+// here).
 void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 
 #endif

@@ -31,9 +31,8 @@ _Static_assert(offsetof(struct vcpu, abi) == 0, "the structure that translated c
 
 static int install_stubs(struct engine *e, struct error *err) {
     static const uint8_t *const labels[STUB_COUNT] = {
-        [STUB_MISS] = stub_miss,           [STUB_EXIT] = stub_exit,
-        [STUB_LINK] = stub_link,           [STUB_FAULT] = stub_fault,
-        [STUB_CALLOUT] = stub_callout,     [STUB_SOFT_MISS] = stub_soft_miss,
+        [STUB_MISS] = stub_miss,           [STUB_EXIT] = stub_exit,       [STUB_LINK] = stub_link,
+        [STUB_FAULT] = stub_fault,         [STUB_CALLOUT] = stub_callout, [STUB_SOFT_MISS] = stub_soft_miss,
         [STUB_WRITEBACK] = stub_writeback,
     };
     uint32_t size = (uint32_t)(stubs_end - stubs_begin), base = cache_arena(e->cache)->rx;
@@ -69,10 +68,17 @@ static int engine_create(struct vcpu *v, struct error *err) {
     if (!e->cache || install_stubs(e, err) < 0)
         return -1;
     struct mmu_config mmu = {
-        .ram = config->ram, .abi = &v->abi, .stats = config->stats, .log = config->log,
+        .ram = config->ram,
+        .abi = &v->abi,
+        .stats = config->stats,
+        .log = config->log,
         .policy = config->policy == MMU_DIRECT ? MMU_FORM_DIRECT
-                  : config->policy == MMU_SOFT ? MMU_FORM_SOFT : MMU_FORM_ADAPTIVE,
-        .code_written = engine_code_written, .device_read = engine_device_read, .device_write = engine_device_write, .opaque = v,
+                  : config->policy == MMU_SOFT ? MMU_FORM_SOFT
+                                               : MMU_FORM_ADAPTIVE,
+        .code_written = engine_code_written,
+        .device_read = engine_device_read,
+        .device_write = engine_device_write,
+        .opaque = v,
     };
     v->mmu = mmu_create(&mmu, err);
     return v->mmu ? 0 : -1;
@@ -135,7 +141,7 @@ void vcpu_reset(struct vcpu *v) {
     memset(&v->msr, 0, sizeof v->msr);
     v->msr.pat = 0x0007040600070406;
     memset(v->abi.fx, 0, sizeof v->abi.fx);
-    v->abi.fx[0] = 0x40; // FCW 0040h; after FNINIT 037Fh
+    v->abi.fx[0] = 0x40;  // FCW 0040h; after FNINIT 037Fh
     v->abi.fx[24] = 0x80; // MXCSR 1F80h
     v->abi.fx[25] = 0x1f;
     v->abi.fpu_parked = 1;

@@ -1,5 +1,5 @@
-// The dispatcher: serves requests, delivers interrupts and pending faults at instruction boundaries, finds or translates
-// the block at EIP and enters it. The guest's FPU state is parked whenever this runs.
+// The dispatcher: serves requests, delivers interrupts and pending faults at instruction boundaries, finds or
+// translates the block at EIP and enters it. The guest's FPU state is parked whenever this runs.
 #include "cpu/engine.h"
 #include "cpu/stubs.h"
 
@@ -13,7 +13,8 @@ uint64_t engine_now_ns(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-// ---- From EIP to a block ---------------------------------------------------------------------------------------------------
+// ---- From EIP to a block
+// ---------------------------------------------------------------------------------------------------
 
 struct fetch {
     uint32_t frame;
@@ -32,13 +33,14 @@ static int fetch_page(struct vcpu *v, uint32_t linear, struct fetch *fetch) {
     fetch->global = page.global;
     fetch->host = page.host;
     fetch->checks = page.host && cache_frame_checks(v->engine->cache, fetch->frame, __builtin_ia32_rdtsc());
-    if (page.host && !fetch->checks && !(__atomic_load_n(&v->config.ram->frame_flags[fetch->frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
+    if (page.host && !fetch->checks &&
+        !(__atomic_load_n(&v->config.ram->frame_flags[fetch->frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
         mmu_protect_frame(v->mmu, fetch->frame);
     return 0;
 }
 
-// Copies what a block at `offset` can consist of. Once, into a buffer of its own: a device may write while the translator
-// reads.
+// Copies what a block at `offset` can consist of. Once, into a buffer of its own: a device may write while the
+// translator reads.
 static void snapshot(struct vcpu *v, const struct fetch *fetch, uint32_t offset, uint8_t bytes[4096]) {
     uint32_t size = 4096 - offset < BLOCK_BYTES_MAX ? 4096 - offset : BLOCK_BYTES_MAX;
     if (fetch->host)
@@ -60,9 +62,15 @@ static void count_block(struct vcpu *v, const struct translate_output *out) {
 
 static int verify(struct vcpu *v, const struct translate_input *in, const struct translate_output *out) {
     const struct verify_input check = {
-        .code = in->code_rw, .code_rx = in->code_rx, .size = out->host_size, .out = out,
-        .stub = v->engine->stub, .next_slice = in->next_slice, .mode = in->mode,
-        .live = in->self_checking ? in->live : 0, .next_live = in->self_checking ? in->next_live : 0,
+        .code = in->code_rw,
+        .code_rx = in->code_rx,
+        .size = out->host_size,
+        .out = out,
+        .stub = v->engine->stub,
+        .next_slice = in->next_slice,
+        .mode = in->mode,
+        .live = in->self_checking ? in->live : 0,
+        .next_live = in->self_checking ? in->next_live : 0,
     };
     return verify_block(&check, &v->error);
 }
@@ -72,8 +80,12 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
     struct engine *e = v->engine;
     uint64_t start = engine_now_ns();
     struct translate_input in = {
-        .page = e->page, .offset = linear & 4095, .mode = mode, .soft_map = cache_soft_map(e->cache, first->frame),
-        .self_checking = first->checks, .live = (uint64_t)(uintptr_t)first->host,
+        .page = e->page,
+        .offset = linear & 4095,
+        .mode = mode,
+        .soft_map = cache_soft_map(e->cache, first->frame),
+        .self_checking = first->checks,
+        .live = (uint64_t)(uintptr_t)first->host,
     };
     memcpy(in.stub, e->stub, sizeof in.stub);
     snapshot(v, first, in.offset, e->page);
@@ -154,8 +166,8 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
     if (fetch_page(v, linear, &fetch) < 0)
         return NULL;
     bool loose = mode & (MODE_ONE | MODE_CS_CHECKED) || !fetch.host;
-    struct block *block = loose ? cache_find_loose(e->cache, fetch.frame, offset, mode)
-                                : cache_find(e->cache, fetch.frame, offset, mode);
+    struct block *block =
+        loose ? cache_find_loose(e->cache, fetch.frame, offset, mode) : cache_find(e->cache, fetch.frame, offset, mode);
     if (block && !fetch.host) { // bytes of a device may change at any time
         cache_kill_frame(e->cache, fetch.frame);
         block = NULL;
@@ -184,14 +196,15 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
     return block;
 }
 
-// ---- Running -------------------------------------------------------------------------------------------------------------
+// ---- Running
+// -------------------------------------------------------------------------------------------------------------
 
 static void link_exit(struct vcpu *v, struct block *to) {
     struct engine *e = v->engine;
     struct block *from = e->link_from;
     e->link_from = NULL;
-    if (from && e->link_evictions == v->stats->cache_evictions && from->alive && from->slice == to->slice && to->slice &&
-        !v->config.no_link && from->links[e->link_index].exit.target == to->offset)
+    if (from && e->link_evictions == v->stats->cache_evictions && from->alive && from->slice == to->slice &&
+        to->slice && !v->config.no_link && from->links[e->link_index].exit.target == to->offset)
         cache_link(e->cache, from, e->link_index, to);
 }
 
@@ -221,7 +234,8 @@ static void enter(struct vcpu *v, struct block *block, uint32_t linear) {
     v->stats->dispatches++;
     v->abi.r8 = linear;
     v->abi.exit_site = block->host;
-    void (*go)(struct vcpu_abi *) = (void (*)(struct vcpu_abi *))(uintptr_t)(e->gate - (uint32_t)(stub_gate - stub_enter));
+    void (*go)(struct vcpu_abi *) =
+        (void (*)(struct vcpu_abi *))(uintptr_t)(e->gate - (uint32_t)(stub_gate - stub_enter));
     go(&v->abi);
 }
 

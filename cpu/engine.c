@@ -1,5 +1,5 @@
-// What the rest of cpu/ and the mmu ask of the engine: roots and windows after a change of mode, flushes of the code map,
-// kills, device accesses, parking of the FPU state, stops. Light, but for what parks the FPU state first.
+// What the rest of cpu/ and the mmu ask of the engine: roots and windows after a change of mode, flushes of the code
+// map, kills, device accesses, parking of the FPU state, stops. Light, but for what parks the FPU state first.
 #include "cpu/engine.h"
 #include "devices/bus.h"
 
@@ -12,7 +12,8 @@ unsigned engine_forget_frame(struct vcpu *v, uint32_t frame) {
     return killed;
 }
 
-// ---- What the mmu calls --------------------------------------------------------------------------------------------------
+// ---- What the mmu calls
+// --------------------------------------------------------------------------------------------------
 
 void engine_code_written(void *opaque, uint32_t frame) {
     struct vcpu *v = opaque;
@@ -56,7 +57,8 @@ void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t val
     device_unlock(v);
 }
 
-// ---- Roots, windows, flushes ---------------------------------------------------------------------------------------------
+// ---- Roots, windows, flushes
+// ---------------------------------------------------------------------------------------------
 
 void engine_mode_changed(struct vcpu *v) {
     struct engine *e = v->engine;
@@ -119,8 +121,8 @@ void vcpu_set_a20(struct vcpu *v, bool enabled) {
     if (v->a20 == enabled)
         return;
     v->a20 = enabled;
-    struct mmu_control control = {.cr0 = v->cr0, .cr3 = v->cr3, .cr4 = v->cr4, .nxe = v->msr.efer >> 11 & 1,
-                                  .a20 = enabled};
+    struct mmu_control control = {
+        .cr0 = v->cr0, .cr3 = v->cr3, .cr4 = v->cr4, .nxe = v->msr.efer >> 11 & 1, .a20 = enabled};
     mmu_set_control(v->mmu, &control);
     engine_flush_code_roots(v, false);
 }

@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 #define ENGINE_REVIEW_CYCLES (1ull << 26) // host TSC cycles between two looks at the forms of operands
-#define ENGINE_GS_LOSSES   8       // losses of gs base in a row, at one instruction, before it is pinned
-#define ENGINE_DMA_QUEUE   64      // pending kill requests of the I/O thread
-#define ENGINE_FAULT_SIGNALS 4      // SIGSEGV, SIGBUS, SIGFPE, SIGILL
-#define ENGINE_SIGNAL_STACK 262144 // bytes of the alternate signal stack
+#define ENGINE_GS_LOSSES     8            // losses of gs base in a row, at one instruction, before it is pinned
+#define ENGINE_DMA_QUEUE     64           // pending kill requests of the I/O thread
+#define ENGINE_FAULT_SIGNALS 4            // SIGSEGV, SIGBUS, SIGFPE, SIGILL
+#define ENGINE_SIGNAL_STACK  262144       // bytes of the alternate signal stack
 
 // The root that code of one privilege last used: what a privilege switch finds without a search.
 struct root_memo {
@@ -33,14 +33,14 @@ struct engine {
     uint32_t miss;                       // what an empty slice entry holds
     struct root *root;                   // of v->mode and the current view
     const struct root *empty;
-    struct root_memo memo[2];            // [1] CPL 3
+    struct root_memo memo[2]; // [1] CPL 3
 
-    bool one_shot;     // the block entered last has MODE_ONE: every exit goes to the dispatcher
-    bool code_killed;  // a write hit translated code since the last entry: leave at the next instruction
-    uint8_t last_callout; // id of the last callout: some of them suppress the single-step trap
-    uint32_t fault_eip; // with EXIT_FAULT: the instruction's EIP
-    bool again;         // left before the instruction at EIP was executed: it is no single step, and shadows stay
-    bool fault_pending; // v->fault is to be delivered at abi.eip before anything runs
+    bool one_shot;           // the block entered last has MODE_ONE: every exit goes to the dispatcher
+    bool code_killed;        // a write hit translated code since the last entry: leave at the next instruction
+    uint8_t last_callout;    // id of the last callout: some of them suppress the single-step trap
+    uint32_t fault_eip;      // with EXIT_FAULT: the instruction's EIP
+    bool again;              // left before the instruction at EIP was executed: it is no single step, and shadows stay
+    bool fault_pending;      // v->fault is to be delivered at abi.eip before anything runs
     struct block *link_from; // the exit that led here, to be linked once its target exists
     unsigned link_index;
     uint64_t link_evictions;
@@ -51,11 +51,11 @@ struct engine {
     enum cpu_stop why;
 
     // Shared with other threads, accessed with __atomic.
-    uint32_t wake;     // futex word: bumped at every event
-    uint8_t intr;      // level of the interrupt controller's output
+    uint32_t wake; // futex word: bumped at every event
+    uint8_t intr;  // level of the interrupt controller's output
     uint8_t stop_requested, reset_requested;
-    uint8_t running;   // vcpu_run is active: kicks make sense
-    uint8_t waiting;   // in the futex wait of HLT
+    uint8_t running; // vcpu_run is active: kicks make sense
+    uint8_t waiting; // in the futex wait of HLT
     int tid;
 
     pthread_mutex_t dma_lock;
@@ -63,13 +63,13 @@ struct engine {
     uint32_t dma_frames[ENGINE_DMA_QUEUE];
     unsigned dma_count;
 
-    void *guard_page;  // what seg_base_p of a null selector points to
+    void *guard_page; // what seg_base_p of a null selector points to
     void *signal_stack;
     struct sigaction old_actions[ENGINE_FAULT_SIGNALS]; // of the fault signals, before the run
-    unsigned gs_losses;   // in a row at gs_lost_at
+    unsigned gs_losses;                                 // in a row at gs_lost_at
     uint64_t gs_lost_at;
-    bool gs_pinned;       // the kernel restores the current window's base, not the empty window's
-    bool gs_volatile;  // this host's kernel does not keep gs base across context switches
+    bool gs_pinned;                      // the kernel restores the current window's base, not the empty window's
+    bool gs_volatile;                    // this host's kernel does not keep gs base across context switches
     uint8_t page[4096], next_page[4096]; // snapshots for the translator
     struct translate_output out;
 };
@@ -97,9 +97,9 @@ void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t val
 
 // kick.c
 extern _Thread_local struct vcpu *engine_vcpu_thread;
-void engine_arm(struct vcpu *v);        // request := NEW, live root := empty
-void engine_wait(struct vcpu *v);       // HLT: sleeps until something happens
-void engine_serve_dma(struct vcpu *v);  // kills what the I/O thread overwrote
+void engine_arm(struct vcpu *v);       // request := NEW, live root := empty
+void engine_wait(struct vcpu *v);      // HLT: sleeps until something happens
+void engine_serve_dma(struct vcpu *v); // kills what the I/O thread overwrote
 
 // host.c
 int host_check(struct engine *e, struct error *err); // BMI2, FSGSBASE

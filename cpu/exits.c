@@ -1,14 +1,14 @@
 // What translated code reaches through the stubs: callouts, misses of the software TLB, write-back of bounced operands,
 // and the exits of blocks. Everything here is light (PITFALLS 6): the guest's FPU state is live, so no library function
-// and no vector register is used before engine_park_fpu. Each function returns 0 to go on at the return slot, 1 to leave
-// for the dispatcher.
+// and no vector register is used before engine_park_fpu. Each function returns 0 to go on at the return slot, 1 to
+// leave for the dispatcher.
 #include "cpu/engine.h"
 
 enum { GO_ON = 0, LEAVE = 1 };
 
 static const uint8_t callout_heavy[CALLOUT_COUNT] = {
-#define light 0
-#define heavy 1
+#define light                        0
+#define heavy                        1
 #define CALLOUT_WEIGHT(name, weight) weight,
     ABI_CALLOUTS(CALLOUT_WEIGHT)
 #undef CALLOUT_WEIGHT

@@ -26,7 +26,8 @@
 #define TRAP_SIMD       19
 #define ERROR_WRITE     2
 
-// ---- The window base -------------------------------------------------------------------------------------------------------
+// ---- The window base
+// -------------------------------------------------------------------------------------------------------
 
 static void write_gs_base(uint64_t base) {
     __asm__ volatile("wrgsbase %0" ::"r"(base));
@@ -45,8 +46,8 @@ void host_set_window(struct vcpu *v, uint64_t base) {
     write_gs_base(base);
 }
 
-// The base was lost to a context switch. Where that happens on every way back from the handler (a tracer stops the thread
-// there), the kernel is asked to keep the base of this window, for as long as it is the current one.
+// The base was lost to a context switch. Where that happens on every way back from the handler (a tracer stops the
+// thread there), the kernel is asked to keep the base of this window, for as long as it is the current one.
 static void restore_gs_base(struct vcpu *v, uint64_t pc) {
     struct engine *e = v->engine;
     v->stats->gs_restores++;
@@ -67,13 +68,14 @@ int host_check(struct engine *e, struct error *err) {
         return error_set(err, "this host's processor lacks BMI2");
     if (!(b & 1u))
         return error_set(err, "this host's processor lacks FSGSBASE");
-    // Where the kernel does not say that it keeps gs base across context switches, it restores what arch_prctl set last:
-    // the empty window, so that a lost base is a fault that the handler mends. docs/decisions/gs-base.md
+    // Where the kernel does not say that it keeps gs base across context switches, it restores what arch_prctl set
+    // last: the empty window, so that a lost base is a fault that the handler mends. docs/decisions/gs-base.md
     e->gs_volatile = !(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE);
     return 0;
 }
 
-// ---- Guest faults from host signals --------------------------------------------------------------------------------------
+// ---- Guest faults from host signals
+// --------------------------------------------------------------------------------------
 
 static greg_t *regs_of(void *context) {
     return ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -232,7 +234,8 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     errno = saved;
 }
 
-// ---- The kick ------------------------------------------------------------------------------------------------------------
+// ---- The kick
+// ------------------------------------------------------------------------------------------------------------
 
 static void kick_in_block(struct vcpu *v, greg_t *regs, struct block *block) {
     struct engine *e = v->engine;
@@ -272,7 +275,8 @@ static void on_kick(int signal, siginfo_t *info, void *context) {
     }
 }
 
-// ---- Installation --------------------------------------------------------------------------------------------------------
+// ---- Installation
+// --------------------------------------------------------------------------------------------------------
 
 int host_signals_install(struct vcpu *v, struct error *err) {
     struct engine *e = v->engine;

@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-// The vCPU that the calling thread runs: what host signal handlers need, and how a call from the guest's own device access
-// is told from one of another thread.
+// The vCPU that the calling thread runs: what host signal handlers need, and how a call from the guest's own device
+// access is told from one of another thread.
 _Thread_local struct vcpu *engine_vcpu_thread;
 
 // On the vCPU thread, in C: as the kick handler would.
@@ -89,7 +89,8 @@ void engine_wait(struct vcpu *v) {
     v->stats->ns_halted += engine_now_ns() - start;
 }
 
-// ---- DMA -----------------------------------------------------------------------------------------------------------------
+// ---- DMA
+// -----------------------------------------------------------------------------------------------------------------
 
 void engine_serve_dma(struct vcpu *v) {
     struct engine *e = v->engine;

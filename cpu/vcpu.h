@@ -1,11 +1,11 @@
 // The virtual processor's structure and the conventions of the C code that emulates what cannot run as it is.
 // Private to cpu/. The part that translated code touches is struct vcpu_abi (translator/abi.h), which comes first.
 //
-// How a callout works: the stub has saved the guest's registers and flags into abi; callout_dispatch sets abi.eip to the
-// instruction's EIP and calls the row's function. Registers are changed in abi.gpr, arithmetic flags in abi.flags, other
-// EFLAGS bits in abi.sys_flags. The function returns what happens next (enum callout_result). A function that may fault
-// makes every access and check before it changes anything, reports a fault with cpu_raise / cpu_fault_* and returns
-// CALLOUT_FAULT.
+// How a callout works: the stub has saved the guest's registers and flags into abi; callout_dispatch sets abi.eip to
+// the instruction's EIP and calls the row's function. Registers are changed in abi.gpr, arithmetic flags in abi.flags,
+// other EFLAGS bits in abi.sys_flags. The function returns what happens next (enum callout_result). A function that may
+// fault makes every access and check before it changes anything, reports a fault with cpu_raise / cpu_fault_* and
+// returns CALLOUT_FAULT.
 #ifndef CPU_VCPU_H
 #define CPU_VCPU_H
 
@@ -37,37 +37,53 @@
 // What lives in abi.flags; the rest lives in abi.sys_flags.
 #define EFLAGS_LIVE (EFLAGS_CF | EFLAGS_PF | EFLAGS_AF | EFLAGS_ZF | EFLAGS_SF | EFLAGS_DF | EFLAGS_OF)
 
-#define CR0_PE (1u << 0)
-#define CR0_MP (1u << 1)
-#define CR0_EM (1u << 2)
-#define CR0_TS (1u << 3)
-#define CR0_ET (1u << 4)
-#define CR0_NE (1u << 5)
-#define CR0_WP (1u << 16)
-#define CR0_AM (1u << 18)
-#define CR0_NW (1u << 29)
-#define CR0_CD (1u << 30)
-#define CR0_PG (1u << 31)
-#define CR4_VME (1u << 0)
-#define CR4_PVI (1u << 1)
-#define CR4_TSD (1u << 2)
-#define CR4_DE  (1u << 3)
-#define CR4_PSE (1u << 4)
-#define CR4_PAE (1u << 5)
-#define CR4_MCE (1u << 6)
-#define CR4_PGE (1u << 7)
-#define CR4_PCE (1u << 8)
-#define CR4_OSFXSR (1u << 9)
+#define CR0_PE         (1u << 0)
+#define CR0_MP         (1u << 1)
+#define CR0_EM         (1u << 2)
+#define CR0_TS         (1u << 3)
+#define CR0_ET         (1u << 4)
+#define CR0_NE         (1u << 5)
+#define CR0_WP         (1u << 16)
+#define CR0_AM         (1u << 18)
+#define CR0_NW         (1u << 29)
+#define CR0_CD         (1u << 30)
+#define CR0_PG         (1u << 31)
+#define CR4_VME        (1u << 0)
+#define CR4_PVI        (1u << 1)
+#define CR4_TSD        (1u << 2)
+#define CR4_DE         (1u << 3)
+#define CR4_PSE        (1u << 4)
+#define CR4_PAE        (1u << 5)
+#define CR4_MCE        (1u << 6)
+#define CR4_PGE        (1u << 7)
+#define CR4_PCE        (1u << 8)
+#define CR4_OSFXSR     (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
 
 enum cpu_vector {
-    VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_BR = 5, VECTOR_UD = 6,
-    VECTOR_NM = 7, VECTOR_DF = 8, VECTOR_TS = 10, VECTOR_NP = 11, VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14,
-    VECTOR_MF = 16, VECTOR_AC = 17, VECTOR_MC = 18, VECTOR_XM = 19,
+    VECTOR_DE = 0,
+    VECTOR_DB = 1,
+    VECTOR_NMI = 2,
+    VECTOR_BP = 3,
+    VECTOR_OF = 4,
+    VECTOR_BR = 5,
+    VECTOR_UD = 6,
+    VECTOR_NM = 7,
+    VECTOR_DF = 8,
+    VECTOR_TS = 10,
+    VECTOR_NP = 11,
+    VECTOR_SS = 12,
+    VECTOR_GP = 13,
+    VECTOR_PF = 14,
+    VECTOR_MF = 16,
+    VECTOR_AC = 17,
+    VECTOR_MC = 18,
+    VECTOR_XM = 19,
 };
 
 enum callout_result {
-    CALLOUT_CONTINUE, // go on behind the instruction (if the function changed the mode, the caller turns this into a jump)
+    CALLOUT_CONTINUE, // go on behind the instruction (if the function changed the mode, the caller turns this into a
+                      // jump)
     CALLOUT_JUMP,     // go on at abi.eip, which the function has set
     CALLOUT_FAULT,    // v->fault is set; abi.eip is that of the instruction
     CALLOUT_LEAVE,    // to the dispatcher, going on at abi.eip, which the function has set (HLT, shadow, stop)
@@ -80,9 +96,9 @@ enum callout_result {
 struct cpu_fault {
     uint8_t vector; // enum cpu_vector, or CPU_FAULT_STOP
     bool has_error;
-    bool software;   // INT n, INT3, INTO: DPL of the gate is checked, EIP pushed is the next one
+    bool software; // INT n, INT3, INTO: DPL of the gate is checked, EIP pushed is the next one
     uint32_t error;
-    uint32_t cr2;    // for VECTOR_PF
+    uint32_t cr2; // for VECTOR_PF
 };
 
 struct cpu_msr {
@@ -92,7 +108,8 @@ struct cpu_msr {
     uint64_t tsc_adjust;
 };
 
-// How fast the time-stamp counter runs: measured against the host's monotonic clock from the first reset on (tsc_rate.c).
+// How fast the time-stamp counter runs: measured against the host's monotonic clock from the first reset on
+// (tsc_rate.c).
 struct tsc_rate {
     uint64_t tsc, ns; // at the start of the measurement
     uint32_t khz;     // 0: not asked yet
@@ -120,7 +137,7 @@ struct vcpu {
     struct cpu_msr msr;
     struct tsc_rate tsc_rate;
     bool a20;
-    uint32_t mode; // of the blocks that run now: enum mode_bit, kept by cpu_mode_update
+    uint32_t mode;         // of the blocks that run now: enum mode_bit, kept by cpu_mode_update
     uint32_t segment_mode; // its part that depends on the segment registers, kept by cpu_commit_segment
     uint32_t control_mode; // its part that depends on CR0 and CR4, kept by cpu_control_update
     struct cpu_fault fault;
@@ -134,12 +151,13 @@ struct vcpu {
     struct engine *engine; // cpu/engine.h: cache, stubs, dispatcher, host signals
 };
 
-// ---- Faults (exception.c) ----------------------------------------------------------------------------------------------
+// ---- Faults (exception.c)
+// ----------------------------------------------------------------------------------------------
 
 // Each fills v->fault and returns -1, for `return cpu_raise_gp(v, selector)` in functions that return int.
-int cpu_raise(struct vcpu *v, enum cpu_vector vector);                          // no error code
-int cpu_raise_error(struct vcpu *v, enum cpu_vector vector, uint32_t error);    // with error code
-int cpu_raise_page(struct vcpu *v, const struct mmu_fault *fault);              // #PF
+int cpu_raise(struct vcpu *v, enum cpu_vector vector);                       // no error code
+int cpu_raise_error(struct vcpu *v, enum cpu_vector vector, uint32_t error); // with error code
+int cpu_raise_page(struct vcpu *v, const struct mmu_fault *fault);           // #PF
 
 // Delivers v->fault (exception at abi.eip) or an external interrupt through the IDT: protected mode, 32- and 16-bit
 // interrupt and trap gates, inner rings through the TSS, contributory rules to #DF. On return abi.eip, segments, flags,
@@ -147,23 +165,29 @@ int cpu_raise_page(struct vcpu *v, const struct mmu_fault *fault);              
 int cpu_deliver_fault(struct vcpu *v);
 int cpu_deliver_interrupt(struct vcpu *v, uint8_t vector);
 
-// ---- Mode, flags and registers (state.c) ---------------------------------------------------------------------------------
+// ---- Mode, flags and registers (state.c)
+// ---------------------------------------------------------------------------------
 
 // Recomputes v->mode, abi.seg_base_p, abi.seg_selector and, through engine_mode_changed, root and window. Called after
 // anything it depends on changed.
 void cpu_mode_update(struct vcpu *v);
-uint32_t cpu_eflags(const struct vcpu *v);                       // abi.flags and abi.sys_flags together, bit 1 set
+uint32_t cpu_eflags(const struct vcpu *v);                          // abi.flags and abi.sys_flags together, bit 1 set
 void cpu_set_eflags(struct vcpu *v, uint32_t value, uint32_t mask); // changes the bits in mask; recomputes what follows
-static inline bool cpu_user(const struct vcpu *v) { return v->cpl == 3; }
-static inline bool cpu_protected(const struct vcpu *v) { return v->cr0 & CR0_PE; }
-uint32_t cpu_get_reg(const struct vcpu *v, unsigned reg, unsigned size);         // size 1 (AL.. BH), 2, 4
+static inline bool cpu_user(const struct vcpu *v) {
+    return v->cpl == 3;
+}
+static inline bool cpu_protected(const struct vcpu *v) {
+    return v->cr0 & CR0_PE;
+}
+uint32_t cpu_get_reg(const struct vcpu *v, unsigned reg, unsigned size); // size 1 (AL.. BH), 2, 4
 void cpu_set_reg(struct vcpu *v, unsigned reg, unsigned size, uint32_t value);
 uint32_t cpu_linear_eip(const struct vcpu *v); // CS base + EIP
 // Recomputes what depends on CR0, CR4, EFER or A20 and hands them to the mmu, which drops its translations. 0, or -1 if
 // a PDPTE has a reserved bit set (control.c). The caller flushes roots and calls cpu_mode_update.
 int cpu_control_apply(struct vcpu *v);
 
-// ---- Memory through segments (access.c): checks type, limit, canonical rules; #GP(0) or #SS(0); 0 or -1 with v->fault ------
+// ---- Memory through segments (access.c): checks type, limit, canonical rules; #GP(0) or #SS(0); 0 or -1 with v->fault
+// ------
 
 int cpu_segment_linear(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size, enum mmu_access access,
                        uint32_t *linear);
@@ -173,12 +197,14 @@ int cpu_write(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, u
 int cpu_read_system(struct vcpu *v, uint32_t linear, void *data, unsigned size);
 int cpu_write_system(struct vcpu *v, uint32_t linear, const void *data, unsigned size);
 
-// ---- Segments (segment.c) ----------------------------------------------------------------------------------------------
+// ---- Segments (segment.c)
+// ----------------------------------------------------------------------------------------------
 
 // Loads a data or stack segment register in protected mode with all checks (SDM vol. 2, MOV). 0 or -1 with v->fault.
 int cpu_load_segment(struct vcpu *v, unsigned seg, uint16_t selector);
 
-// ---- The table of callouts (callout.c): one function a row of ABI_CALLOUTS ----------------------------------------------
+// ---- The table of callouts (callout.c): one function a row of ABI_CALLOUTS
+// ----------------------------------------------
 
 typedef enum callout_result (*callout_fn)(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word);
 extern const callout_fn callout_table[CALLOUT_COUNT];
@@ -192,14 +218,15 @@ static inline void callout_next(struct vcpu *v, uint32_t word) {
     v->abi.eip += CALLOUT_LENGTH(word);
 }
 
-// ---- What the engine offers (engine.c) ---------------------------------------------------------------------------------
+// ---- What the engine offers (engine.c)
+// ---------------------------------------------------------------------------------
 
-void engine_mode_changed(struct vcpu *v);      // root and window for v->mode and the current view
+void engine_mode_changed(struct vcpu *v);                       // root and window for v->mode and the current view
 void engine_flush_code_roots(struct vcpu *v, bool keep_global); // address space changed: code-map roots
 void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
-void engine_park_fpu(struct vcpu *v);          // the guest's FPU state goes to abi.fx (idempotent)
-void engine_interrupt_window(struct vcpu *v);  // IF became 1: look for interrupts before the next block
-void engine_halt(struct vcpu *v);              // HLT: the dispatcher waits for an interrupt, going on at abi.eip
+void engine_park_fpu(struct vcpu *v);                           // the guest's FPU state goes to abi.fx (idempotent)
+void engine_interrupt_window(struct vcpu *v);        // IF became 1: look for interrupts before the next block
+void engine_halt(struct vcpu *v);                    // HLT: the dispatcher waits for an interrupt, going on at abi.eip
 void engine_stop(struct vcpu *v, enum cpu_stop why); // end vcpu_run at the next dispatch; error text in v->error
 
 #endif
