@@ -17,11 +17,10 @@ int verify_reject(struct verifier *v, unsigned i, const char *rule) {
 
 static int check_frame(struct verifier *v) {
     const struct translate_output *out = v->in->out;
-    if (v->count == 0 || v->in->size > TRANSLATE_MAX_HOST)
-        return error_set(v->err, "verifier: a block of %u bytes", v->in->size);
     const struct vinsn *lea = &v->insns[0];
     if (lea->map != VMAP_1B || lea->opcode != 0x8d || lea->wide || lea->opsize || lea->addr32 || lea->gs || lea->lock ||
-        lea->rep || lea->reg != V_R11 || lea->base != V_R8 || lea->index != V_NONE || lea->disp > 0 || lea->disp < -4095)
+        lea->rep || lea->reg != V_R11 || lea->base != V_R8 || lea->index != V_NONE || lea->disp > 0 ||
+        lea->disp < -4095)
         return verify_reject(v, 0, "a block begins with lea r11d,[r8 - offset in page]");
     if (out->link_entry != lea->length)
         return verify_reject(v, 0, "links enter behind the leading lea");
@@ -32,7 +31,7 @@ static int check_frame(struct verifier *v) {
 
 int verify_block(const struct verify_input *in, struct error *err) {
     struct verifier v = {.in = in, .err = err};
-    if (in->size == 0 || in->size > TRANSLATE_MAX_HOST)
+    if (in->size == 0 || in->size > TRANSLATE_MAX_HOST || in->size != in->out->host_size)
         return error_set(err, "verifier: a block of %u bytes", in->size);
     if (verify_begin(&v) < 0 || verify_decode(&v) < 0 || check_frame(&v) < 0)
         return -1;

@@ -12,7 +12,7 @@
 enum { V_RAX, V_RCX, V_RDX, V_RBX, V_RSP, V_RBP, V_RSI, V_RDI, V_R8, V_R9, V_R10, V_R11, V_R12, V_R13, V_R14, V_R15,
        V_RIP = 0xfe, V_NONE = 0xff };
 
-// ---- The allow-list (verify_forms.c) ---------------------------------------------------------------------------------
+// ---- The allow-list (verify_forms.c) --------------------------------------------------------------------------------
 
 enum verify_map { VMAP_1B, VMAP_0F, VMAP_0F38, VMAP_0F3A, VMAP_VEX38, VMAP_VEX3A };
 
@@ -72,7 +72,7 @@ const struct verify_simd *verify_simd_find(unsigned map, unsigned opcode, unsign
 unsigned verify_x87_memory(unsigned opcode, unsigned reg, unsigned *access);
 bool verify_x87_register(unsigned opcode, unsigned modrm);
 
-// ---- Pass 1: the decoded instructions (verify_decode.c) --------------------------------------------------------------
+// ---- Pass 1: the decoded instructions (verify_decode.c) -------------------------------------------------------------
 
 struct vinsn {
     uint16_t at; // offset in the block
@@ -91,6 +91,8 @@ struct vinsn {
     bool interior;              // inside one, not its head
     uint8_t target;             // enum target_flag
     bool is_exit;               // a patchable exit
+    uint16_t fall, jump; // where control goes from here: instruction plus one, 0 for nowhere
+    uint8_t visit;       // of the search for cycles
     int32_t disp;
     uint64_t imm;               // sign-extended; of branches the displacement
     const struct verify_form *form;
@@ -101,7 +103,7 @@ enum target_flag {
     TARGET_LOOKED = 1 << 1, // of one that brings a looked-up operand along: that stays
 };
 
-// ---- The abstract state ----------------------------------------------------------------------------------------------
+// ---- The abstract state ---------------------------------------------------------------------------------------------
 
 enum verify_kind {
     KIND_TOP,  // any 64 bits, perhaps a host address
@@ -137,7 +139,7 @@ int verify_decode(struct verifier *v);
 // Reports a broken rule at instruction `i`; returns -1.
 int verify_reject(struct verifier *v, unsigned i, const char *rule);
 
-// ---- Pass 2: listed sequences (verify_sequence.c) --------------------------------------------------------------------
+// ---- Pass 2: listed sequences (verify_sequence.c) -------------------------------------------------------------------
 
 enum verify_sequence {
     SEQ_NONE, SEQ_TRANSFER, SEQ_LOOKUP, SEQ_STRING, SEQ_MASKMOVE, SEQ_SEGMENT_BASE, SEQ_PUSHF, SEQ_POPF, SEQ_RDTSC,
@@ -146,7 +148,7 @@ enum verify_sequence {
 
 void verify_find_sequences(struct verifier *v);
 
-// ---- Pass 3: rules of the remaining instructions (verify_rules.c, verify_memory.c) -----------------------------------
+// ---- Pass 3: rules of the remaining instructions (verify_rules.c, verify_memory.c) ----------------------------------
 
 // Checks ordinary instruction `i` in state s and turns s into the state behind it.
 int verify_ordinary(struct verifier *v, unsigned i, struct vstate *s);
@@ -154,9 +156,11 @@ int verify_ordinary(struct verifier *v, unsigned i, struct vstate *s);
 int verify_memory(struct verifier *v, unsigned i, const struct vstate *s, unsigned size, unsigned access);
 void verify_write(struct vstate *s, unsigned reg, unsigned kind); // a whole register
 
-// ---- Pass 4: control flow and the sequences' effects (verify_flow.c, verify_effect.c, verify_callout.c) ---------------
+// ---- Pass 4: control flow and the sequences' effects (verify_flow.c, verify_effect.c, verify_callout.c, verify_cycle.c) 
 
 int verify_flow(struct verifier *v);
+// Refuses a block that could run for ever without leaving: a kick could not end it (verify_cycle.c).
+int verify_cycles(struct verifier *v);
 // Control goes from instruction `i` in state s to the offset `to` of the block.
 int verify_jump(struct verifier *v, unsigned i, const struct vstate *s, uint32_t to);
 // The effect of the listed sequence at `i`; s->reached becomes false where nothing follows it.

@@ -13,9 +13,11 @@ int verify_operand_word(struct verifier *v, unsigned i, uint32_t word) {
     return 0;
 }
 
-// ---- Callouts --------------------------------------------------------------------------------------------------------
+// ---- Callouts -------------------------------------------------------------------------------------------------------
 
-static bool is_size(unsigned size) { return size == 2 || size == 4; }
+static bool is_size(unsigned size) {
+    return size == 2 || size == 4;
+}
 
 // A register or a segment; `other` is ModRM.reg or less.
 static bool is_rm_word(uint32_t w, unsigned other) {
@@ -42,28 +44,51 @@ static bool is_argument(enum callout_id id, uint32_t r9) {
     case CALLOUT_FAR_MEM: return is_rm_word(r9, 2);
     case CALLOUT_LOAD_FAR: return is_rm_word(r9, SEGMENTS << 3);
     case CALLOUT_FPU_ENV: return is_rm_word(r9, FPU_FXRSTOR + 1);
-    case CALLOUT_LAR: case CALLOUT_LSL: case CALLOUT_ARPL: case CALLOUT_BOUND: return is_rm_word(r9, REGISTERS);
-    case CALLOUT_LGDT: case CALLOUT_LIDT: case CALLOUT_SGDT: case CALLOUT_SIDT: case CALLOUT_LLDT: case CALLOUT_LTR:
-    case CALLOUT_SLDT: case CALLOUT_STR: case CALLOUT_SMSW: case CALLOUT_LMSW: case CALLOUT_VERR: case CALLOUT_VERW:
+    case CALLOUT_LAR:
+    case CALLOUT_LSL:
+    case CALLOUT_ARPL:
+    case CALLOUT_BOUND: return is_rm_word(r9, REGISTERS);
+    case CALLOUT_LGDT:
+    case CALLOUT_LIDT:
+    case CALLOUT_SGDT:
+    case CALLOUT_SIDT:
+    case CALLOUT_LLDT:
+    case CALLOUT_LTR:
+    case CALLOUT_SLDT:
+    case CALLOUT_STR:
+    case CALLOUT_SMSW:
+    case CALLOUT_LMSW:
+    case CALLOUT_VERR:
+    case CALLOUT_VERW:
     case CALLOUT_INVLPG: return is_rm_word(r9, 1);
-    case CALLOUT_MOV_FROM_CR: case CALLOUT_MOV_TO_CR: case CALLOUT_MOV_FROM_DR: case CALLOUT_MOV_TO_DR:
-        return (r9 & 0xff) < REGISTERS && r9 >> 8 < REGISTERS;
+    case CALLOUT_MOV_FROM_CR:
+    case CALLOUT_MOV_TO_CR:
+    case CALLOUT_MOV_FROM_DR:
+    case CALLOUT_MOV_TO_DR: return (r9 & 0xff) < REGISTERS && r9 >> 8 < REGISTERS;
     case CALLOUT_BCD: return is_bcd_opcode(r9 & 0xff) && r9 < 1u << 16;
     case CALLOUT_ENTER: return r9 < 1u << 24;
-    case CALLOUT_FAR_JMP: case CALLOUT_FAR_CALL: case CALLOUT_FAR_RET: return r9 < 1u << 16;
+    case CALLOUT_FAR_JMP:
+    case CALLOUT_FAR_CALL:
+    case CALLOUT_FAR_RET: return r9 < 1u << 16;
     default: return true;
     }
 }
 
 // Does the row take r9 as a constant?
-static bool takes_constant(enum callout_id id) { return !is_argument(id, 0xffffffffu); }
+static bool takes_constant(enum callout_id id) {
+    return !is_argument(id, 0xffffffffu);
+}
 
 static bool is_extra(enum callout_id id, unsigned extra) {
     switch (id) {
     case CALLOUT_LOAD_SEG: return extra < SEGMENTS && extra != 1;
     case CALLOUT_POP_SEG: return (extra & 15) < SEGMENTS && (extra & 15) != 1 && is_size(extra >> 4);
-    case CALLOUT_IN: case CALLOUT_OUT: case CALLOUT_STRING: return extra == 1 || is_size(extra);
-    case CALLOUT_RAISE: case CALLOUT_CLI: case CALLOUT_STI: return extra == 0;
+    case CALLOUT_IN:
+    case CALLOUT_OUT:
+    case CALLOUT_STRING: return extra == 1 || is_size(extra);
+    case CALLOUT_RAISE:
+    case CALLOUT_CLI:
+    case CALLOUT_STI: return extra == 0;
     case CALLOUT_BCD: return extra == 1;
     default: return is_size(extra);
     }
@@ -72,8 +97,39 @@ static bool is_extra(enum callout_id id, unsigned extra) {
 // Those behind whose call execution never comes back (abi.h: another EIP, or the dispatcher).
 static bool never_returns(enum callout_id id) {
     switch (id) {
-    case CALLOUT_RAISE: case CALLOUT_INT: case CALLOUT_HLT: case CALLOUT_IRET: case CALLOUT_FAR_JMP: case CALLOUT_FAR_CALL:
-    case CALLOUT_FAR_MEM: case CALLOUT_FAR_RET: case CALLOUT_SYSENTER: case CALLOUT_SYSEXIT: return true;
+    case CALLOUT_RAISE:
+    case CALLOUT_INT:
+    case CALLOUT_HLT:
+    case CALLOUT_IRET:
+    case CALLOUT_FAR_JMP:
+    case CALLOUT_FAR_CALL:
+    case CALLOUT_FAR_MEM:
+    case CALLOUT_FAR_RET:
+    case CALLOUT_SYSENTER:
+    case CALLOUT_SYSEXIT: return true;
+    default: return false;
+    }
+}
+
+// Whose C code relies on the translator for the check of the CPL (Intel SDM, vol. 3A, section 5.9).
+static bool is_privileged(enum callout_id id) {
+    switch (id) {
+    case CALLOUT_HLT:
+    case CALLOUT_LGDT:
+    case CALLOUT_LIDT:
+    case CALLOUT_LLDT:
+    case CALLOUT_LTR:
+    case CALLOUT_LMSW:
+    case CALLOUT_MOV_FROM_CR:
+    case CALLOUT_MOV_TO_CR:
+    case CALLOUT_MOV_FROM_DR:
+    case CALLOUT_MOV_TO_DR:
+    case CALLOUT_CLTS:
+    case CALLOUT_INVLPG:
+    case CALLOUT_INVD:
+    case CALLOUT_RDMSR:
+    case CALLOUT_WRMSR:
+    case CALLOUT_SYSEXIT: return true;
     default: return false;
     }
 }
@@ -82,6 +138,8 @@ int verify_callout(struct verifier *v, unsigned i, const struct vstate *s, uint3
     unsigned id = CALLOUT_ID(word), length = CALLOUT_LENGTH(word);
     if (id >= CALLOUT_COUNT || id == CALLOUT_SLOW)
         return verify_reject(v, i, "an unknown callout");
+    if (is_privileged((enum callout_id)id) && mode_cpl(v->in->mode) != 0)
+        return verify_reject(v, i, "a privileged callout in a mode that is not CPL 0");
     if (length == 0)
         return verify_reject(v, i, "a callout of an instruction without length");
     if (!is_extra((enum callout_id)id, CALLOUT_EXTRA(word)))

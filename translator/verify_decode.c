@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- What a thread keeps ---------------------------------------------------------------------------------------------
+// ---- What a thread keeps --------------------------------------------------------------------------------------------
 
 struct workspace {
     csh handle;
@@ -32,7 +32,9 @@ static void workspace_free(void *memory) {
     free(w);
 }
 
-static void workspace_init(void) { workspace_key_error = pthread_key_create(&workspace_key, workspace_free); }
+static void workspace_init(void) {
+    workspace_key_error = pthread_key_create(&workspace_key, workspace_free);
+}
 
 // NULL if memory or Capstone fails.
 static struct workspace *workspace_of_thread(void) {
@@ -69,7 +71,7 @@ int verify_begin(struct verifier *v) {
     return 0;
 }
 
-// ---- Taking an instruction apart --------------------------------------------------------------------------------------
+// ---- Taking an instruction apart ------------------------------------------------------------------------------------
 
 struct reader {
     const uint8_t *p;
@@ -107,7 +109,8 @@ static const char *take_prefixes(struct reader *r, struct vinsn *n) {
                 return "a prefix is repeated";
             n->lock = true;
             break;
-        case 0xf2: case 0xf3:
+        case 0xf2:
+        case 0xf3:
             if (n->rep)
                 return "a prefix is repeated";
             n->rep = (uint8_t)peek(r);
@@ -127,7 +130,11 @@ static const char *take_prefixes(struct reader *r, struct vinsn *n) {
                 return "a prefix is repeated";
             n->gs = true;
             break;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: return "a segment override other than GS";
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64: return "a segment override other than GS";
         default: return r->short_of ? "the block ends inside an instruction" : NULL;
         }
     }
@@ -198,7 +205,12 @@ static void take_memory(struct reader *r, struct vinsn *n) {
 
 static bool has_modrm(const struct vinsn *n) {
     switch (n->form->shape) {
-    case SHAPE_LEA: case SHAPE_NOP: case SHAPE_INT: case SHAPE_SIMD: case SHAPE_X87: case SHAPE_VEX: return true;
+    case SHAPE_LEA:
+    case SHAPE_NOP:
+    case SHAPE_INT:
+    case SHAPE_SIMD:
+    case SHAPE_X87:
+    case SHAPE_VEX: return true;
     default: return false;
     }
 }
@@ -206,7 +218,8 @@ static bool has_modrm(const struct vinsn *n) {
 static unsigned immediate_size(const struct vinsn *n) {
     unsigned operand = n->opsize ? 2 : 4;
     switch (n->form->imm) {
-    case IMM_8: case IMM_REL8: return 1;
+    case IMM_8:
+    case IMM_REL8: return 1;
     case IMM_REL32: return 4;
     case IMM_OPERAND: return operand;
     case IMM_MOV: return n->wide ? 8 : operand;
@@ -237,16 +250,16 @@ static const char *parse(struct reader *r, struct vinsn *n) {
     return NULL;
 }
 
-// ---- What Capstone says ------------------------------------------------------------------------------------------------
+// ---- What Capstone says ---------------------------------------------------------------------------------------------
 
 // Capstone's register as a number; *bytes is its width. RIZ and EIZ, an index that is none, are V_NONE.
 static unsigned capstone_register(unsigned reg, unsigned *bytes) {
     static const uint16_t wide[16] = {X86_REG_RAX, X86_REG_RCX, X86_REG_RDX, X86_REG_RBX, X86_REG_RSP, X86_REG_RBP,
                                       X86_REG_RSI, X86_REG_RDI, X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11,
                                       X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15};
-    static const uint16_t narrow[16] = {X86_REG_EAX,  X86_REG_ECX,  X86_REG_EDX, X86_REG_EBX, X86_REG_ESP,  X86_REG_EBP,
-                                        X86_REG_ESI,  X86_REG_EDI,  X86_REG_R8D, X86_REG_R9D, X86_REG_R10D, X86_REG_R11D,
-                                        X86_REG_R12D, X86_REG_R13D, X86_REG_R14D, X86_REG_R15D};
+    static const uint16_t narrow[16] = {
+        X86_REG_EAX, X86_REG_ECX, X86_REG_EDX,  X86_REG_EBX,  X86_REG_ESP,  X86_REG_EBP,  X86_REG_ESI,  X86_REG_EDI,
+        X86_REG_R8D, X86_REG_R9D, X86_REG_R10D, X86_REG_R11D, X86_REG_R12D, X86_REG_R13D, X86_REG_R14D, X86_REG_R15D};
     *bytes = 0;
     if (reg == X86_REG_INVALID || reg == X86_REG_RIZ || reg == X86_REG_EIZ)
         return V_NONE;
@@ -284,7 +297,7 @@ static const char *compare(const struct vinsn *n, const cs_insn *insn) {
     return "Capstone sees no memory operand";
 }
 
-// ---- The sweep -----------------------------------------------------------------------------------------------------------
+// ---- The sweep ------------------------------------------------------------------------------------------------------
 
 int verify_decode(struct verifier *v) {
     struct workspace *w = v->capstone;

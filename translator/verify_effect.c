@@ -6,7 +6,7 @@
 
 #define PAGE_SIZE 4096u
 
-// ---- Memory ----------------------------------------------------------------------------------------------------------
+// ---- Memory ---------------------------------------------------------------------------------------------------------
 
 // r8 is a zero-extended linear address, the tag is of this CPL's TLB, and the addend is of the same entry.
 static int effect_lookup(struct verifier *v, unsigned i, struct vstate *s) {
@@ -59,12 +59,14 @@ static int effect_mask_move(struct verifier *v, unsigned i, struct vstate *s) {
 }
 
 static int effect_string(struct verifier *v, unsigned i, const struct vstate *s) {
+    if (v->in->mode & MODE_SOFT)
+        return verify_reject(v, i, "a window operand in a soft block");
     if (!verify_is_u32(s, V_RSI) || !verify_is_u32(s, V_RDI) || !verify_is_u32(s, V_RCX))
         return verify_reject(v, i, "a string instruction on registers that may have an upper half");
     return 0;
 }
 
-// ---- The block's own bytes -----------------------------------------------------------------------------------------------
+// ---- The block's own bytes ------------------------------------------------------------------------------------------
 
 static bool is_in_page(uint64_t page, uint64_t address, unsigned size) {
     page &= ~(uint64_t)(PAGE_SIZE - 1);
@@ -93,7 +95,7 @@ static int effect_crossing(struct verifier *v, unsigned i, struct vstate *s) {
     return 0;
 }
 
-// ---- Leaving -----------------------------------------------------------------------------------------------------------
+// ---- Leaving --------------------------------------------------------------------------------------------------------
 
 static int effect_transfer(struct verifier *v, unsigned i, struct vstate *s) {
     if (v->in->mode & MODE_ONE)
@@ -120,7 +122,7 @@ static int effect_cold(struct verifier *v, unsigned i, struct vstate *s) {
     return verify_reject(v, i, "an unlinked path that belongs to no exit");
 }
 
-// ---- Stubs ---------------------------------------------------------------------------------------------------------------
+// ---- Stubs ----------------------------------------------------------------------------------------------------------
 
 // Behind a stub that came back through the gate.
 static void forget_scratch(struct vstate *s) {
@@ -151,7 +153,8 @@ static int call_soft_miss(struct verifier *v, unsigned i, struct vstate *s) {
     if (!s->writable)
         return 0;
     const struct vinsn *jump = &v->insns[i + 2];
-    if (i + 3 >= v->count || jump->form->shape != SHAPE_JMP || jump->opcode != 0xe9 || jump->length != 5 || jump->is_exit)
+    if (i + 3 >= v->count || jump->form->shape != SHAPE_JMP || jump->opcode != 0xe9 || jump->length != 5 ||
+        jump->is_exit)
         return verify_reject(v, i, "a miss for writing needs a five-byte jump behind its call");
     struct vstate bounced = *s;
     bounced.bounced = 1;
@@ -183,7 +186,7 @@ static int effect_stub_call(struct verifier *v, unsigned i, struct vstate *s) {
     return verify_reject(v, i + 1, "a call that leads to no listed stub");
 }
 
-// ---- Small ones ------------------------------------------------------------------------------------------------------
+// ---- Small ones -----------------------------------------------------------------------------------------------------
 
 static int effect_popf(struct verifier *v, unsigned i, struct vstate *s) {
     if (!verify_is_u32(s, V_R9))

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-// ---- States ----------------------------------------------------------------------------------------------------------
+// ---- States ---------------------------------------------------------------------------------------------------------
 
 void verify_clean(struct vstate *s) {
     memset(s, 0, sizeof *s);
@@ -56,7 +56,7 @@ static bool implies(const struct vstate *s, const struct vstate *t) {
     return s->size >= t->size && (s->writable || !t->writable || t->size == 0) && s->bounced == t->bounced;
 }
 
-// ---- Jumps -----------------------------------------------------------------------------------------------------------
+// ---- Jumps ----------------------------------------------------------------------------------------------------------
 
 // The instruction at offset `to`; -1 if a jump must not lead there.
 static int target_index(struct verifier *v, unsigned i, uint32_t to) {
@@ -84,6 +84,7 @@ int verify_jump(struct verifier *v, unsigned i, const struct vstate *s, uint32_t
     int target = target_index(v, i, to);
     if (target < 0)
         return -1;
+    v->insns[i].jump = (uint16_t)(target + 1);
     if ((unsigned)target > i)
         return arrive(v, i, s, (unsigned)target);
     if (!(v->insns[target].target & (TARGET_BACK | TARGET_LOOKED)))
@@ -93,9 +94,11 @@ int verify_jump(struct verifier *v, unsigned i, const struct vstate *s, uint32_t
     return 0;
 }
 
-static uint32_t offset_of(const struct vinsn *n) { return (uint32_t)n->at + n->length + (uint32_t)n->imm; }
+static uint32_t offset_of(const struct vinsn *n) {
+    return (uint32_t)n->at + n->length + (uint32_t)n->imm;
+}
 
-// ---- Backward jumps and exits, found before the walk -------------------------------------------------------------------
+// ---- Backward jumps and exits, found before the walk ----------------------------------------------------------------
 
 static bool calls(const struct verifier *v, const struct vinsn *n, enum abi_stub stub) {
     return n->sequence == SEQ_STUB_CALL && verify_target(v, n + 1) == v->in->stub[stub];
@@ -161,7 +164,7 @@ static int check_marks(struct verifier *v) {
     return marked == found ? 0 : verify_reject(v, 0, "a transfer sequence without its mark");
 }
 
-// ---- The walk ------------------------------------------------------------------------------------------------------------
+// ---- The walk -------------------------------------------------------------------------------------------------------
 
 static int check_branch_form(struct verifier *v, unsigned i) {
     const struct vinsn *n = &v->insns[i];
@@ -194,6 +197,13 @@ static int walk_branch(struct verifier *v, unsigned i, struct vstate *s) {
 
 static bool is_branch(const struct vinsn *n) {
     return n->form->shape == SHAPE_JMP || n->form->shape == SHAPE_JCC || n->form->shape == SHAPE_JCXZ;
+}
+
+// While ECX or EDI waits in a scratch register, only JRCXZ and the exchange back may come.
+static bool may_follow_exchange(const struct vinsn *n, const struct vstate *s) {
+    if (verify_is_u32(s, V_RCX) && verify_is_u32(s, V_RDI))
+        return true;
+    return n->form->shape == SHAPE_JCXZ || (n->map == VMAP_1B && n->opcode == 0x87 && n->wide && !n->sequence);
 }
 
 // What holds at `i`, after all that comes from before it.
@@ -234,13 +244,20 @@ static int walk(struct verifier *v) {
         }
         enter(v, i);
         s = v->state[i];
-        int status = n->sequence ? verify_effect(v, i, &s) : is_branch(n) ? walk_branch(v, i, &s) : verify_ordinary(v, i, &s);
+        if (!may_follow_exchange(n, &s))
+            return verify_reject(v, i, "a guest register waits in a scratch register");
+        int status = n->sequence    ? verify_effect(v, i, &s)
+                     : is_branch(n) ? walk_branch(v, i, &s)
+                                    : verify_ordinary(v, i, &s);
         if (status < 0)
             return -1;
+        for (unsigned k = i; k + 1 < next; k++)
+            v->insns[k].fall = (uint16_t)(k + 2);
         if (!s.reached)
             continue;
         if (next >= v->count)
             return verify_reject(v, i, "the block runs on behind its end");
+        v->insns[next - 1].fall = (uint16_t)(next + 1);
         if (arrive(v, i, &s, next) < 0)
             return -1;
     }
@@ -251,5 +268,5 @@ int verify_flow(struct verifier *v) {
     if (find_exits(v) < 0 || check_marks(v) < 0)
         return -1;
     find_backward_jumps(v);
-    return walk(v);
+    return walk(v) < 0 ? -1 : verify_cycles(v);
 }

@@ -1,5 +1,5 @@
-// Where an ordinary instruction's memory operand may lie: in the guest's window, in a listed field of the vCPU structure,
-// or at a looked-up operand. Everything else is refused.
+// Where an ordinary instruction's memory operand may lie: in the guest's window, in a listed field of the vCPU
+// structure, or at a looked-up operand. Everything else is refused.
 #include "translator/verify.h"
 
 #include <stddef.h>
@@ -41,6 +41,8 @@ static int check_window(struct verifier *v, unsigned i) {
     const struct vinsn *n = &v->insns[i];
     if (!n->addr32)
         return verify_reject(v, i, "gs without 67h: the address could leave the window");
+    if (v->in->mode & MODE_SOFT)
+        return verify_reject(v, i, "a window operand in a soft block");
     if (!is_guest_address(n->base) || !is_guest_address(n->index))
         return verify_reject(v, i, "a window operand on a register that is not the guest's");
     return 0;

@@ -3,11 +3,15 @@
 // sequences. Every write keeps the upper half of a guest register zero.
 #include "translator/verify.h"
 
-// ---- Registers -------------------------------------------------------------------------------------------------------
+// ---- Registers ------------------------------------------------------------------------------------------------------
 
-static bool is_scratch(unsigned reg) { return reg >= V_R8 && reg <= V_R10; }
+static bool is_scratch(unsigned reg) {
+    return reg >= V_R8 && reg <= V_R10;
+}
 
-static bool is_usable(unsigned reg) { return reg <= V_R10 ? reg != V_RSP : reg == V_R12; }
+static bool is_usable(unsigned reg) {
+    return reg <= V_R10 ? reg != V_RSP : reg == V_R12;
+}
 
 void verify_write(struct vstate *s, unsigned reg, unsigned kind) {
     s->kind[reg] = (uint8_t)kind;
@@ -16,7 +20,9 @@ void verify_write(struct vstate *s, unsigned reg, unsigned kind) {
 }
 
 // A byte register field as the instruction means it: without REX, 4 to 7 are AH to BH.
-static unsigned byte_register(const struct vinsn *n, unsigned reg) { return n->rex == 0 && reg >= 4 ? reg - 4 : reg; }
+static unsigned byte_register(const struct vinsn *n, unsigned reg) {
+    return n->rex == 0 && reg >= 4 ? reg - 4 : reg;
+}
 
 static int check_register(struct verifier *v, unsigned i, struct vstate *s, unsigned reg, unsigned size,
                           unsigned access) {
@@ -48,7 +54,7 @@ static void write_register(const struct vinsn *n, struct vstate *s, unsigned reg
     verify_write(s, reg, kind);
 }
 
-// ---- Prefixes --------------------------------------------------------------------------------------------------------
+// ---- Prefixes -------------------------------------------------------------------------------------------------------
 
 static int check_prefixes(struct verifier *v, unsigned i) {
     const struct vinsn *n = &v->insns[i];
@@ -69,7 +75,7 @@ static int check_prefixes(struct verifier *v, unsigned i) {
     return 0;
 }
 
-// ---- General instructions --------------------------------------------------------------------------------------------
+// ---- General instructions -------------------------------------------------------------------------------------------
 
 // What group 3 and group 1 do with r/m depends on ModRM.reg.
 static unsigned rm_access(const struct vinsn *n) {
@@ -85,7 +91,9 @@ static unsigned rm_access(const struct vinsn *n) {
     return n->form->rm;
 }
 
-static unsigned operand_size(const struct vinsn *n, unsigned fixed) { return fixed ? fixed : n->opsize ? 2 : 4; }
+static unsigned operand_size(const struct vinsn *n, unsigned fixed) {
+    return fixed ? fixed : n->opsize ? 2 : 4;
+}
 
 static int check_int(struct verifier *v, unsigned i, struct vstate *s) {
     const struct vinsn *n = &v->insns[i];
@@ -103,8 +111,7 @@ static int check_int(struct verifier *v, unsigned i, struct vstate *s) {
         return verify_reject(v, i, "LOCK where it is not allowed");
     if (f->reg != ACC_N && check_register(v, i, s, n->reg, reg_size, f->reg) < 0)
         return -1;
-    if (n->is_mem ? verify_memory(v, i, s, rm_size, access) < 0
-                  : check_register(v, i, s, n->rm, rm_size, access) < 0)
+    if (n->is_mem ? verify_memory(v, i, s, rm_size, access) < 0 : check_register(v, i, s, n->rm, rm_size, access) < 0)
         return -1;
     if (f->reg & ACC_W)
         write_register(n, s, n->reg, reg_size);
@@ -169,7 +176,7 @@ static int check_vex(struct verifier *v, unsigned i, struct vstate *s) {
     return 0;
 }
 
-// ---- x87, MMX, SSE ---------------------------------------------------------------------------------------------------
+// ---- x87, MMX, SSE --------------------------------------------------------------------------------------------------
 
 static int check_x87(struct verifier *v, unsigned i, struct vstate *s) {
     const struct vinsn *n = &v->insns[i];
@@ -244,7 +251,7 @@ static int check_simd(struct verifier *v, unsigned i, struct vstate *s) {
     bool movnti = n->map == VMAP_0F && n->opcode == 0xc3; // general registers alone
     if (!movnti && verify_unit(v, i, prefix != 0 || !is_mmx(n)) < 0)
         return -1;
-    if (n->map == VMAP_0F && n->opcode == 0xf7 && !(n->gs && n->addr32))
+    if (n->map == VMAP_0F && n->opcode == 0xf7 && !(n->gs && n->addr32 && !(v->in->mode & MODE_SOFT)))
         return verify_reject(v, i, "MASKMOV outside the window and outside its sequence");
     bool general_reg = f->reg == REG_GR || f->reg == REG_GW;
     if (general_reg && check_register(v, i, s, n->reg, 4, f->reg == REG_GW ? ACC_W : ACC_R) < 0)
@@ -260,7 +267,7 @@ static int check_simd(struct verifier *v, unsigned i, struct vstate *s) {
     return 0;
 }
 
-// ---- The rest --------------------------------------------------------------------------------------------------------
+// ---- The rest -------------------------------------------------------------------------------------------------------
 
 // xchg r8|r9|r10, rcx|rdi: the one 64-bit exchange that stands alone. The guest's value waits in the scratch register.
 static bool exchange(const struct vinsn *n, struct vstate *s) {

@@ -7,9 +7,11 @@
 
 #define TLB(field) (ABI_OFFSET(tlb) + (int32_t)offsetof(struct abi_tlb, field))
 
-// ---- Shapes of single instructions ------------------------------------------------------------------------------------
+// ---- Shapes of single instructions ----------------------------------------------------------------------------------
 
-static bool plain(const struct vinsn *n) { return !n->lock && !n->rep && !n->opsize && !n->addr32 && !n->gs; }
+static bool plain(const struct vinsn *n) {
+    return !n->lock && !n->rep && !n->opsize && !n->addr32 && !n->gs;
+}
 
 static bool is_op(const struct vinsn *n, unsigned map, unsigned opcode, bool wide) {
     return plain(n) && n->map == map && n->opcode == opcode && n->wide == wide;
@@ -28,8 +30,7 @@ static bool is_mov(const struct vinsn *n, unsigned dst, unsigned src) {
 }
 
 static bool is_mov_imm32(const struct vinsn *n, unsigned dst) {
-    return plain(n) && n->map == VMAP_1B && !n->wide && n->opcode == (0xb8 | (dst & 7)) &&
-           (n->rex & 1u) == (dst >> 3);
+    return plain(n) && n->map == VMAP_1B && !n->wide && n->opcode == (0xb8 | (dst & 7)) && (n->rex & 1u) == (dst >> 3);
 }
 
 static bool is_mov_imm64(const struct vinsn *n, unsigned dst) {
@@ -59,7 +60,7 @@ static bool is_root_load(const struct vinsn *n) {
     return is_op(n, VMAP_1B, 0x8b, true) && n->reg == V_R9 && is_memory_form(n, V_R13, V_R9, 3) && n->disp == 0;
 }
 
-// ---- Control transfer: an indirect jump exists only here --------------------------------------------------------------
+// ---- Control transfer: an indirect jump exists only here ------------------------------------------------------------
 
 static unsigned match_transfer(const struct vinsn *n, unsigned left) {
     return left >= 4 && is_page_shift(n, V_R9, V_R8) && is_root_load(n + 1) && is_op(n + 2, VMAP_1B, 0x8b, false) &&
@@ -72,14 +73,14 @@ static unsigned match_transfer(const struct vinsn *n, unsigned left) {
 // r9 = (slice of the page behind the block's) - imm: what a crossing block checks.
 static unsigned match_crossing(const struct vinsn *n, unsigned left) {
     return left >= 6 && is_lea(n, false, V_R8, V_R11, V_NONE, 0) && n[0].disp == 4096 &&
-                   is_page_shift(n + 1, V_R9, V_R8) && is_root_load(n + 2) && is_lea(n + 3, true, V_R9, V_R9, V_R8, 2) &&
-                   n[3].disp == 0 && is_mov_imm64(n + 4, V_R10) && is_lea(n + 5, true, V_R9, V_R9, V_R10, 0) &&
-                   n[5].disp == 0
+                   is_page_shift(n + 1, V_R9, V_R8) && is_root_load(n + 2) &&
+                   is_lea(n + 3, true, V_R9, V_R9, V_R8, 2) && n[3].disp == 0 && is_mov_imm64(n + 4, V_R10) &&
+                   is_lea(n + 5, true, V_R9, V_R9, V_R10, 0) && n[5].disp == 0
                ? 6
                : 0;
 }
 
-// ---- The software TLB -------------------------------------------------------------------------------------------------
+// ---- The software TLB -----------------------------------------------------------------------------------------------
 
 // r8d linear: shrx r9d,r8d,r15d; movzx r9d,r9b; mov r10d,ecx; mov ecx,[tag]; lea ecx,[rcx+r8+size-1];
 // shrx ecx,ecx,r15d; jrcxz +5; jmp miss; mov ecx,r10d; mov r9,[addend].
@@ -107,8 +108,8 @@ static unsigned match_bit_locked(const struct vinsn *n, unsigned left) {
         return 0;
     const struct vinsn *bit = n + 2;
     if (!(bit->form->flags & FORM_BIT_OFFSET) || bit->form->rm != ACC_RW || bit->map != VMAP_0F || !bit->lock ||
-        bit->rep || bit->gs || bit->addr32 || bit->wide || bit->reg != V_R10 ||
-        !is_memory_form(bit, V_R9, V_R8, 0) || bit->disp != 0)
+        bit->rep || bit->gs || bit->addr32 || bit->wide || bit->reg != V_R10 || !is_memory_form(bit, V_R9, V_R8, 0) ||
+        bit->disp != 0)
         return 0;
     return n[0].imm == (bit->opsize ? 15 : 31) ? 3 : 0;
 }
@@ -122,7 +123,7 @@ static unsigned match_mask_move(const struct vinsn *n, unsigned left) {
                : 0;
 }
 
-// ---- Strings: rsi and rdi become window addresses and guest registers again --------------------------------------------
+// ---- Strings: rsi and rdi become window addresses and guest registers again -----------------------------------------
 
 static unsigned match_string(const struct vinsn *n, unsigned left) {
     unsigned at = 0;
@@ -148,7 +149,7 @@ static unsigned match_string(const struct vinsn *n, unsigned left) {
     return at;
 }
 
-// ---- Small ones ------------------------------------------------------------------------------------------------------
+// ---- Small ones -----------------------------------------------------------------------------------------------------
 
 // mov r9,[r15 + seg_base_p of a segment]; mov r9d,[r9]
 static unsigned match_segment_base(const struct vinsn *n, unsigned left) {
@@ -194,7 +195,9 @@ static unsigned match_rdtsc(const struct vinsn *n, unsigned left) {
 }
 
 // mov r8, address of the block's own bytes
-static unsigned match_live(const struct vinsn *n, unsigned left) { return left >= 1 && is_mov_imm64(n, V_R8) ? 1 : 0; }
+static unsigned match_live(const struct vinsn *n, unsigned left) {
+    return left >= 1 && is_mov_imm64(n, V_R8) ? 1 : 0;
+}
 
 // r9 = bytes at [r8 + disp] - imm, of a block that checks itself.
 static unsigned match_compare(const struct vinsn *n, unsigned left) {
@@ -205,9 +208,11 @@ static unsigned match_compare(const struct vinsn *n, unsigned left) {
     return load && is_mov_imm64(n + 1, V_R10) && is_lea(n + 2, true, V_R9, V_R9, V_R10, 0) && n[2].disp == 0 ? 3 : 0;
 }
 
-// ---- Calls of stubs ---------------------------------------------------------------------------------------------------
+// ---- Calls of stubs -------------------------------------------------------------------------------------------------
 
-static bool is_call(const struct vinsn *n) { return is_op(n, VMAP_1B, 0xe8, false) && n->rex == 0; }
+static bool is_call(const struct vinsn *n) {
+    return is_op(n, VMAP_1B, 0xe8, false) && n->rex == 0;
+}
 
 // mov r10d, word; call stub
 static unsigned match_stub_call(const struct vinsn *n, unsigned left) {
@@ -219,17 +224,27 @@ static unsigned match_cold(const struct vinsn *n, unsigned left) {
     return left >= 2 && is_lea(n, false, V_R8, V_R11, V_NONE, 0) && is_call(n + 1) ? 2 : 0;
 }
 
-// ---- The pass ----------------------------------------------------------------------------------------------------------
+// ---- The pass -------------------------------------------------------------------------------------------------------
 
 void verify_find_sequences(struct verifier *v) {
     static const struct {
         uint8_t sequence;
         unsigned (*match)(const struct vinsn *n, unsigned left);
     } all[] = {
-        {SEQ_TRANSFER, match_transfer}, {SEQ_LOOKUP, match_lookup}, {SEQ_CROSSING, match_crossing},
-        {SEQ_COLD, match_cold}, {SEQ_STUB_CALL, match_stub_call}, {SEQ_BIT_LOCKED, match_bit_locked},
-        {SEQ_SEGMENT_BASE, match_segment_base}, {SEQ_LIVE, match_live}, {SEQ_COMPARE, match_compare}, {SEQ_MASKMOVE, match_mask_move},
-        {SEQ_STRING, match_string}, {SEQ_PUSHF, match_pushf}, {SEQ_POPF, match_popf}, {SEQ_RDTSC, match_rdtsc},
+        {SEQ_TRANSFER, match_transfer},
+        {SEQ_LOOKUP, match_lookup},
+        {SEQ_CROSSING, match_crossing},
+        {SEQ_COLD, match_cold},
+        {SEQ_STUB_CALL, match_stub_call},
+        {SEQ_BIT_LOCKED, match_bit_locked},
+        {SEQ_SEGMENT_BASE, match_segment_base},
+        {SEQ_LIVE, match_live},
+        {SEQ_COMPARE, match_compare},
+        {SEQ_MASKMOVE, match_mask_move},
+        {SEQ_STRING, match_string},
+        {SEQ_PUSHF, match_pushf},
+        {SEQ_POPF, match_popf},
+        {SEQ_RDTSC, match_rdtsc},
     };
     for (unsigned i = 0; i < v->count;) {
         unsigned covers = 0;

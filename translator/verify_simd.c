@@ -1,18 +1,29 @@
-// The verifier's allow-list of MMX and SSE to SSE4.2 encodings, by opcode and mandatory prefix (none, 66h, F3h, F2h): the
-// size of a memory operand, what is done to it, and where a general register takes part. Intel SDM, vol. 2, appendix A.
+// The verifier's allow-list of MMX and SSE to SSE4.2 encodings, by opcode and mandatory prefix (none, 66h, F3h, F2h):
+// the size of a memory operand, what is done to it, and where a general register takes part. Intel SDM, vol. 2,
+// appendix A.
 #include "translator/verify.h"
 
-#define V(size) {size, RM_VR, REG_V, 0}  // vector register or memory, read
-#define VW(size) {size, RM_VW, REG_V, 0} // written
-#define O {0, RM_BAD, REG_V, 0}
-#define E(size, rm, reg) {size, RM_##rm, REG_##reg, 0}
-#define G(rm, groups) {0, RM_##rm, REG_X, groups} // ModRM.reg extends the opcode
+#define V(size)                                                                                                        \
+    { size, RM_VR, REG_V, 0 } // vector register or memory, read
+#define VW(size)                                                                                                       \
+    { size, RM_VW, REG_V, 0 } // written
+#define O                                                                                                              \
+    { 0, RM_BAD, REG_V, 0 }
+#define E(size, rm, reg)                                                                                               \
+    { size, RM_##rm, REG_##reg, 0 }
+#define G(rm, groups)                                                                                                  \
+    { 0, RM_##rm, REG_X, groups } // ModRM.reg extends the opcode
 
-#define FLOAT {V(16), V(16), V(4), V(8)} // packed single, packed double, scalar single, scalar double
-#define PACKED {V(16), V(16), O, O}
-#define MMX {V(8), V(16), O, O}
-#define SSE_ONLY {O, V(16), O, O}
+#define FLOAT                                                                                                          \
+    { V(16), V(16), V(4), V(8) } // packed single, packed double, scalar single, scalar double
+#define PACKED                                                                                                         \
+    { V(16), V(16), O, O }
+#define MMX                                                                                                            \
+    { V(8), V(16), O, O }
+#define SSE_ONLY                                                                                                       \
+    { O, V(16), O, O }
 
+// clang-format off
 static const struct verify_simd simd_0f[256][4] = {
     [0x10] = FLOAT, [0x11] = {VW(16), VW(16), VW(4), VW(8)},
     [0x12] = {V(8), E(8, MR, V), V(16), V(8)},  // MOVLPS MOVHLPS, MOVLPD, MOVSLDUP, MOVDDUP
@@ -68,6 +79,7 @@ static const struct verify_simd simd_0f3a[256][4] = {
     [0x40 ... 0x42] = SSE_ONLY, [0x60 ... 0x63] = SSE_ONLY,
 };
 
+// clang-format on
 static const struct verify_simd none = O;
 
 const struct verify_simd *verify_simd_find(unsigned map, unsigned opcode, unsigned prefix) {
@@ -79,17 +91,19 @@ const struct verify_simd *verify_simd_find(unsigned map, unsigned opcode, unsign
     }
 }
 
-// ---- x87 (Intel SDM, vol. 2, tables) -----------------------------------------------------------------------
+// ---- x87 (Intel SDM, vol. 2, tables) --------------------------------------------------------------------
 // FLDENV, FNSTENV, FRSTOR and FNSAVE are not here: they would show host addresses.
 
 unsigned verify_x87_memory(unsigned opcode, unsigned reg, unsigned *access) {
     enum { R = 0, W = 0x80 };
+    // clang-format off
     static const uint8_t size[8][8] = {
         {4, 4, 4, 4, 4, 4, 4, 4},             {4, 0, 4 | W, 4 | W, 0, 2, 0, 2 | W},
         {4, 4, 4, 4, 4, 4, 4, 4},             {4, 4 | W, 4 | W, 4 | W, 0, 10, 0, 10 | W},
         {8, 8, 8, 8, 8, 8, 8, 8},             {8, 8 | W, 8 | W, 8 | W, 0, 0, 0, 2 | W},
         {2, 2, 2, 2, 2, 2, 2, 2},             {2, 2 | W, 2 | W, 2 | W, 10, 8, 10 | W, 8 | W},
     };
+    // clang-format on
     unsigned entry = size[opcode & 7][reg & 7];
     *access = entry & W ? ACC_W : ACC_R;
     return entry & 0x7fu;
@@ -98,9 +112,11 @@ unsigned verify_x87_memory(unsigned opcode, unsigned reg, unsigned *access) {
 // Every register form works on the x87 stack alone, FNSTSW AX apart.
 bool verify_x87_register(unsigned opcode, unsigned modrm) {
     switch (opcode) {
-    case 0xd8: case 0xdc: return true;
-    case 0xd9: return modrm <= 0xd0 || (modrm >= 0xd8 && modrm <= 0xe1) || modrm == 0xe4 || modrm == 0xe5 ||
-                      (modrm >= 0xe8 && modrm != 0xef);
+    case 0xd8:
+    case 0xdc: return true;
+    case 0xd9:
+        return modrm <= 0xd0 || (modrm >= 0xd8 && modrm <= 0xe1) || modrm == 0xe4 || modrm == 0xe5 ||
+               (modrm >= 0xe8 && modrm != 0xef);
     case 0xda: return modrm <= 0xdf || modrm == 0xe9;
     case 0xdb: return modrm <= 0xe4 || (modrm >= 0xe8 && modrm <= 0xf7);
     case 0xdd: return modrm <= 0xef;
