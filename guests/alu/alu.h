@@ -39,6 +39,7 @@ enum alu_kind {
 
 struct alu_op {
     const char *name;
+    const char *text; // assembly source
     void (*code)(void);
     uint32_t mask;
     uint16_t kind;
@@ -51,7 +52,7 @@ struct alu_op {
     __asm__(".pushsection .text\n.globl op_" #id "\nop_" #id ":\n" asm_text "\nret\n.popsection");                     \
     extern void op_##id(void);                                                                                         \
     static const struct alu_op op_entry_##id                                                                           \
-        __attribute__((used, section("alu_ops"), aligned(4))) = {#id, op_##id, mask_, kind_, width_};
+        __attribute__((used, section("alu_ops"), aligned(4))) = {#id, asm_text, op_##id, mask_, kind_, width_};
 
 extern const struct alu_op __start_alu_ops[], __stop_alu_ops[];
 

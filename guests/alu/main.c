@@ -29,6 +29,13 @@ static bool chosen(const char *name) {
     return true;
 }
 
+static bool uses_memory(const struct alu_op *op) {
+    for (const char *p = op->text; *p; p++)
+        if (!strncmp(p, "%edi", 4))
+            return true;
+    return false;
+}
+
 TEST(golden) {
     if (option("golden")) {
         for (const struct alu_op *op = __start_alu_ops; op < __stop_alu_ops; op++)
@@ -43,7 +50,7 @@ TEST(golden) {
             continue;
         check_context(op->name);
         CHECK(!strcmp(op->name, golden[i].name));
-        for (unsigned p = 0; p < sizeof places / sizeof *places; p++)
+        for (unsigned p = 0; p < (uses_memory(op) ? sizeof places / sizeof *places : 1); p++)
             if (!CHECK_EQ(p == 0  ? "aligned"
                           : p < 3 ? "unaligned"
                                   : "across a page",
