@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define CACHE_DEFAULT_MIB 64
+#define ROOT_TABLE_PAGES  2048 // host pages of a root
 #define CACHE_NO_FRAME    UINT32_MAX
 
 // ---- Arena: one memfd, mapped read-execute below 1 GiB and read-write elsewhere
@@ -88,9 +89,10 @@ struct root {
     uint64_t *map; // 2^20 entries, a private mapping of the template
     uint32_t view, mode;
     uint64_t generation;
-    uint64_t used;    // for replacement
-    uint32_t count;   // entries recorded, or more than the record holds
-    uint32_t *record; // pages (bits 0-19) that differ from the template; bit 31: global
+    uint64_t used;                           // for replacement
+    uint32_t count;                          // entries recorded, or more than the record holds
+    uint64_t written[ROOT_TABLE_PAGES / 64]; // host pages of the map that were ever written: others are the template's
+    uint32_t *record;                        // pages (bits 0-19) that differ from the template; bit 31: global
 };
 
 struct cache_config {

@@ -26,6 +26,7 @@ static int template_create(struct cache *cache, struct error *err) {
     uint64_t *map = mmap(NULL, ROOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, cache->template_fd, 0);
     if (map == MAP_FAILED)
         return error_set(err, "code-map template: %s", strerror(errno));
+    populate_write(map, ROOT_BYTES);
     for (uint32_t page = 0; page < ROOT_PAGES; page++)
         map[page] = root_entry(cache->empty_slice, page);
     munmap(map, ROOT_BYTES);
@@ -71,8 +72,9 @@ void codemap_destroy(struct cache *cache) {
 // -------------------------------------------------------------------------------------------------------------
 
 void slice_reset(struct cache *cache, struct slice *slice) {
-    for (uint32_t i = 0; i < SLICE_ENTRIES; i++)
-        slice->entries[i] = cache->miss;
+    uint32_t *at = slice->entries;
+    uint64_t count = SLICE_ENTRIES;
+    __asm__ volatile("rep stosl" : "+D"(at), "+c"(count) : "a"(cache->miss) : "memory");
 }
 
 // Root entries that point to a slice must go before its memory serves another page.
@@ -196,8 +198,15 @@ void root_clear(struct cache *cache, struct root *root, bool keep_global) {
     root->count = kept;
 }
 
+// The host page of a root that entry `page` lies in.
+static bool root_is_written(const struct root *root, uint32_t page) {
+    return root->written[page >> 15] >> (page >> 9 & 63) & 1;
+}
+
 void root_clear_page(struct cache *cache, struct root *root, uint32_t linear) {
     uint32_t page = linear >> 12;
+    if (!root_is_written(root, page)) // a store would make the template's page a copy, for nothing
+        return;
     root->map[page] = root_entry(cache->empty_slice, page);
 }
 

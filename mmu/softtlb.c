@@ -1,13 +1,7 @@
 // The software TLBs that the inline lookup of translated code reads (struct abi_tlb): one for CPL 0-2, one for CPL 3.
 // They behave as a hardware TLB (SDM vol. 3A, 4.10). Light code. A write tag is given only to a page whose D bit is
 // set, that is writable, and whose frame holds no translated code.
-#include "mmu/hostcall.h"
 #include "mmu/state.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-#define RAM_CHUNK 64u // frames
 
 // What an empty entry's tag holds: minus a page that belongs half a table away. A nearer slot would not do: an operand
 // that starts in the page before that one would hit.
@@ -68,27 +62,12 @@ void softtlb_invlpg(struct mmu *mmu, uint32_t linear) {
     }
 }
 
-// The monitor's own mapping of RAM comes into being a chunk at a time: a host fault a page would cost many times more.
-static void ram_populate(struct mmu *mmu, uint32_t frame) {
-    uint32_t chunk = frame / RAM_CHUNK;
-    uint64_t bit = 1ull << (chunk % 64);
-    if (mmu->ram_present[chunk / 64] & bit) {
-        return;
-    }
-    mmu->ram_present[chunk / 64] |= bit;
-    uint64_t start = (uint64_t)chunk * RAM_CHUNK * RAM_PAGE_SIZE;
-    uint64_t size = RAM_CHUNK * RAM_PAGE_SIZE;
-    size = size < mmu->ram->size - start ? size : mmu->ram->size - start;
-    hostcall_madvise((uint64_t)(uintptr_t)mmu->ram->host + start, size, MADV_POPULATE_WRITE);
-}
-
 void softtlb_fill(struct mmu *mmu, uint32_t linear, bool user, const struct mmu_page *page) {
     unsigned slot = linear >> 12 & (ABI_TLB_ENTRIES - 1);
     struct abi_tlb *tlb = &mmu->abi->tlb[user];
     struct tlb_side *side = &mmu->tlb_side[user];
     uint32_t base = linear & ~MMU_PAGE_MASK;
     uint64_t bit = 1ull << (slot % 64);
-    ram_populate(mmu, (uint32_t)(page->gpa >> 12));
     tlb->ntag_read[slot] = 0u - base;
     tlb->addend[slot] = (uint64_t)(uintptr_t)page->host - base;
     side->occupied[slot / 64] |= bit;

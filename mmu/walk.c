@@ -1,6 +1,8 @@
 // Guest page-table walks: two-level with 4 MiB pages, and PAE with the PDPTE registers and NX. Intel SDM vol. 3A, 4.3,
 // 4.4, 4.6 to 4.8. Light code: no libc, no SSE. Never changes an entry but by setting A and D, atomically, because the
 // guest's devices may write the tables at the same time.
+#include "base/populate.h"
+#include "mmu/hostcall.h"
 #include "mmu/state.h"
 
 #define ADDRESS_MASK   (((1ull << MMU_PHYSICAL_BITS) - 1) & ~0xfffull)
@@ -124,6 +126,22 @@ static bool set_entry_bits(struct mmu *mmu, uint64_t gpa, uint64_t entry, uint64
                                        __ATOMIC_SEQ_CST);
 }
 
+#define RAM_CHUNK 64u // frames that are populated together
+
+// The monitor's own mapping of RAM comes into being a chunk at a time: a host fault a page would cost many times more.
+static void ram_populate(struct mmu *mmu, const struct mmu_page *page) {
+    uint32_t chunk = (uint32_t)(page->gpa >> 12) / RAM_CHUNK;
+    uint64_t bit = 1ull << (chunk % 64);
+    if (!page->host || mmu->ram_present[chunk / 64] & bit) {
+        return;
+    }
+    mmu->ram_present[chunk / 64] |= bit;
+    uint64_t start = (uint64_t)chunk * RAM_CHUNK * RAM_PAGE_SIZE;
+    uint64_t size = RAM_CHUNK * RAM_PAGE_SIZE;
+    size = size < mmu->ram->size - start ? size : mmu->ram->size - start;
+    hostcall_madvise((uint64_t)(uintptr_t)mmu->ram->host + start, size, MADV_POPULATE_WRITE);
+}
+
 static void fill_page(struct mmu *mmu, const struct walk *walk, bool user, bool dirty, struct mmu_page *page) {
     page->gpa = walk->gpa;
     page->host = mmu_ram_host(mmu, walk->gpa);
@@ -153,6 +171,7 @@ int mmu_walk(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user
         }
         if (!mmu->paging) {
             fill_page(mmu, &walk, user, true, page);
+            ram_populate(mmu, page);
             return 0;
         }
         if ((user && !walk.user) || (access == MMU_WRITE && !walk.write && (user || mmu->wp)) ||
@@ -173,6 +192,7 @@ int mmu_walk(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user
             mmu->supervisor_in_user_pages = true;
         }
         fill_page(mmu, &walk, user, (walk.pte | bits) & PTE_D, page);
+        ram_populate(mmu, page);
         return 0;
     }
     // A device rewrites the tables without end: the guest may as well see a page that is not present.
