@@ -1,5 +1,5 @@
-// Control registers: checks, what a change invalidates, and what it makes of the block mode. Intel SDM vol.
-// 3A 2.5, 4.1, 4.4.1, 4.10.4; vol. 2, MOV to control registers, LMSW, CLTS, INVLPG.
+// Control registers: checks, what a change invalidates, and what it makes of the block mode. Intel SDM vol. 3A 2.5,
+// 4.1, 4.4.1, 4.10.4; vol. 2, MOV to control registers, LMSW, CLTS, INVLPG.
 #include "cpu/semantics.h"
 
 #define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)

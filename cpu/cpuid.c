@@ -1,6 +1,6 @@
 // CPUID of the announced processor: an Intel Atom of the first generation with SSE4.2 and POPCNT, which no
-// processor-bug list of an operating system holds anything against (docs/decisions/cpuid.md). Intel SDM vol. 2A, CPUID.
-// What the host cannot run is left out.
+// processor-bug list of an operating system holds anything against (docs/decisions/cpuid.md). Intel SDM vol. 2A,
+// CPUID. What the host cannot run is left out.
 #include "cpu/semantics.h"
 
 #include <cpuid.h>

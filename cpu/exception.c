@@ -1,5 +1,5 @@
-// Exceptions and interrupts: how a fault is noted and how it is delivered through the IDT. Intel SDM vol. 3A, 6.9
-// to 6.15. Light code: general registers only, no library calls. Nothing of the processor's state changes before every
+// Exceptions and interrupts: how a fault is noted and how it is delivered through the IDT. Intel SDM vol. 3A, 6.9 to
+// 6.15. Light code: general registers only, no library calls. Nothing of the processor's state changes before every
 // check and every push of the delivery has succeeded.
 #include "cpu/semantics.h"
 
@@ -16,8 +16,7 @@ struct event {
     bool resume;  // RF in the pushed image
 };
 
-// ---- Noting a fault
-// ------------------------------------------------------------------------------------------------------
+// ---- Noting a fault ------------------------------------------------------------------------------------------------
 
 static int note(struct vcpu *v, enum cpu_vector vector, bool has_error, uint32_t error, uint32_t cr2) {
     v->fault.vector = (uint8_t)vector;
@@ -40,8 +39,7 @@ int cpu_raise_page(struct vcpu *v, const struct mmu_fault *fault) {
     return note(v, VECTOR_PF, true, fault->error, fault->linear);
 }
 
-// ---- Delivery
-// ------------------------------------------------------------------------------------------------------------
+// ---- Delivery ------------------------------------------------------------------------------------------------------
 
 // The gate of `vector`, checked. 0 or -1.
 static int read_gate(struct vcpu *v, const struct event *event, uint32_t ext, uint64_t *gate) {
@@ -143,8 +141,7 @@ static int deliver(struct vcpu *v, const struct event *event) {
     return 0;
 }
 
-// ---- What is delivered
-// ---------------------------------------------------------------------------------------------------
+// ---- What is delivered ---------------------------------------------------------------------------------------------
 
 static bool is_contributory(unsigned vector) {
     return vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP);

@@ -1,7 +1,6 @@
 // Images of the x87 and SSE state in memory, in the guest's formats and with the guest's instruction and data pointers
 // (PITFALLS 5): FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR, and the x87 exception. Intel SDM vol. 1 8.1.10, 10.5.1;
-// vol.
-// 2. The state is parked in abi.fx, a 64-bit FXSAVE image, and goes back into the processor from there.
+// vol. 2. The state is parked in abi.fx, a 64-bit FXSAVE image, and goes back into the processor from there.
 #include "cpu/semantics.h"
 
 #include <string.h>
@@ -50,8 +49,7 @@ static void put32(uint8_t *at, uint32_t value) {
     memcpy(at, &value, 4);
 }
 
-// ---- Tag word
-// ------------------------------------------------------------------------------------------------------------
+// ---- Tag word ------------------------------------------------------------------------------------------------------
 
 enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
 
@@ -86,8 +84,7 @@ static uint8_t abridged_tags(uint32_t tags) {
     return (uint8_t)bits;
 }
 
-// ---- Environment: 28 bytes, or 14 with a 16-bit operand size
-// --------------------------------------------------------------
+// ---- Environment: 28 bytes, or 14 with a 16-bit operand size -------------------------------------------------------
 
 static unsigned environment_size(unsigned size) {
     return size == 2 ? 14 : 28;
@@ -183,8 +180,7 @@ static enum callout_result frstor(struct vcpu *v, uint32_t rm, uint32_t offset, 
     return CALLOUT_CONTINUE;
 }
 
-// ---- FXSAVE and FXRSTOR
-// --------------------------------------------------------------------------------------------------
+// ---- FXSAVE and FXRSTOR --------------------------------------------------------------------------------------------
 
 static uint32_t mxcsr_mask(const struct vcpu *v) {
     uint32_t mask = get32(v->abi.fx + FX_MXCSR_MASK);
@@ -238,8 +234,7 @@ static enum callout_result fxrstor(struct vcpu *v, uint32_t rm, uint32_t offset)
     return CALLOUT_CONTINUE;
 }
 
-// ---- Callouts
-// --------------------------------------------------------------------------------------------------------------
+// ---- Callouts ------------------------------------------------------------------------------------------------------
 
 // #NM and #UD before the instruction looks at memory (SDM vol. 3A table 2-2). 0 or -1.
 static int available(struct vcpu *v, bool fx) {

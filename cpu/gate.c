@@ -1,6 +1,6 @@
 // Call gates: far JMP and CALL to a code segment of the same or an inner ring, with a switch of stacks and a copy of
-// the parameters. Intel SDM vol. 3A 5.8.3 to 5.8.5; vol. 2, CALL and JMP. Every access and check comes before the first
-// change.
+// the parameters. Intel SDM vol. 3A 5.8.3 to 5.8.5; vol. 2, CALL and JMP. Every access and check comes before the
+// first change.
 #include "cpu/semantics.h"
 
 #define PARAMETERS_MAX 31

@@ -4,8 +4,7 @@
 #include "cpu/semantics.h"
 #include "mmu/copy.h"
 
-// ---- Descriptors
-// ---------------------------------------------------------------------------------------------------------
+// ---- Descriptors ---------------------------------------------------------------------------------------------------
 
 static bool descriptor_address(const struct vcpu *v, uint32_t selector, uint32_t *linear) {
     uint32_t base = v->gdt_base, limit = v->gdt_limit;
@@ -62,8 +61,7 @@ int cpu_mark_accessed(struct vcpu *v, uint32_t selector, uint64_t *descriptor) {
     return 0;
 }
 
-// ---- Hidden parts and mode bits
-// ------------------------------------------------------------------------------------------
+// ---- Hidden parts and mode bits ------------------------------------------------------------------------------------
 
 static bool is_whole_writable(uint32_t attr, uint32_t limit) {
     return limit == 0xffffffffu && (attr & (ATTR_P | ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN | ATTR_WRITABLE)) ==
@@ -143,8 +141,7 @@ void cpu_drop_inner_segments(struct vcpu *v) {
     }
 }
 
-// ---- Loads
-// ---------------------------------------------------------------------------------------------------------------
+// ---- Loads ---------------------------------------------------------------------------------------------------------
 
 static int check_stack_segment(struct vcpu *v, uint32_t selector, unsigned attr) {
     if ((selector & 3) != v->cpl || !attr_is_writable_data(attr) || attr_dpl(attr) != v->cpl)

@@ -69,23 +69,20 @@ static inline enum callout_result callout_failed(const struct vcpu *v) {
 // engine.c: what seg_base_p of a null selector points to.
 uint64_t engine_guard_page(struct vcpu *v);
 
-// ---- stop.c
-// --------------------------------------------------------------------------------------------------------------
+// ---- stop.c --------------------------------------------------------------------------------------------------------
 
 // The guest asked for something that is not there yet: the run stops with an error that names it. Returns -1 with
 // v->fault.vector = CPU_FAULT_STOP.
 int cpu_stop_unsupported(struct vcpu *v, const char *what);
 
-// ---- state.c
-// -------------------------------------------------------------------------------------------------------------
+// ---- state.c -------------------------------------------------------------------------------------------------------
 
 void cpu_control_update(struct vcpu *v); // control_mode from CR0 and CR4
 static inline unsigned cpu_iopl(const struct vcpu *v) {
     return v->abi.sys_flags >> 12 & 3;
 }
 
-// ---- access.c
-// ------------------------------------------------------------------------------------------------------------
+// ---- access.c ------------------------------------------------------------------------------------------------------
 
 // The operand in the monitor's mapping if the software TLB knows it and it does not cross a page; else NULL.
 static inline uint8_t *cpu_tlb_lookup(struct vcpu *v, uint32_t linear, bool user, unsigned size, bool write) {
@@ -108,8 +105,7 @@ int cpu_probe_write(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size
 // raised.
 uint8_t *cpu_host_span(struct vcpu *v, uint32_t linear, enum mmu_access access);
 
-// ---- segment.c
-// -----------------------------------------------------------------------------------------------------------
+// ---- segment.c -----------------------------------------------------------------------------------------------------
 
 enum fetch_result { FETCH_OK = 0, FETCH_OUTSIDE = 1, FETCH_FAULT = -1 };
 // Reads the descriptor of a selector: FETCH_OUTSIDE beyond the table's limit, FETCH_FAULT with v->fault for a page
@@ -129,8 +125,7 @@ void cpu_forget_descriptors(struct vcpu *v);
 // Nulls ES, DS, FS, GS where the new CPL may not use them (return to an outer ring).
 void cpu_drop_inner_segments(struct vcpu *v);
 
-// ---- stack.c
-// -------------------------------------------------------------------------------------------------------------
+// ---- stack.c -------------------------------------------------------------------------------------------------------
 
 // A stack for pushes, current or not yet.
 struct cpu_stack {
@@ -149,23 +144,20 @@ void cpu_stack_release(struct vcpu *v, uint32_t bytes);
 // Sets ESP, or SP where SS.B is clear.
 void cpu_stack_set_pointer(struct vcpu *v, uint32_t value);
 
-// ---- tss.c
-// ---------------------------------------------------------------------------------------------------------------
+// ---- tss.c ---------------------------------------------------------------------------------------------------------
 
 // The stack of ring `dpl` from the TSS, with all checks (#TS, #NP, #SS); the descriptor is marked accessed. 0 or -1.
 int cpu_inner_stack(struct vcpu *v, unsigned dpl, uint32_t ext, struct cpu_stack *stack);
 // May this privilege use the ports [port, port+size)? Looks at IOPL and the I/O map. 0, or -1 with #GP(0) or #PF.
 int cpu_io_check(struct vcpu *v, uint32_t port, unsigned size);
 
-// ---- exception.c
-// ---------------------------------------------------------------------------------------------------------
+// ---- exception.c ---------------------------------------------------------------------------------------------------
 
 // A software interrupt, from INT n and its kin: checks the gate's DPL (unless icebp); EIP pushed is `next`. 0 or -1
 // with v->fault, abi.eip being still that of the instruction.
 int cpu_deliver_software(struct vcpu *v, uint8_t vector, uint32_t next, bool icebp);
 
-// ---- far.c, gate.c
-// -------------------------------------------------------------------------------------------------------
+// ---- far.c, gate.c -------------------------------------------------------------------------------------------------
 
 // Far JMP or CALL to selector:offset. `next` is the EIP behind the instruction. 0 or -1.
 int cpu_far_transfer(struct vcpu *v, uint32_t selector, uint32_t offset, unsigned size, bool call, uint32_t next);
@@ -174,23 +166,20 @@ int cpu_call_gate(struct vcpu *v, uint32_t selector, uint64_t gate, bool call, u
 // Loads CS:EIP in `ring` from a descriptor already checked and marked accessed, and updates the mode.
 void cpu_enter_code(struct vcpu *v, uint32_t selector, unsigned ring, uint64_t descriptor, uint32_t eip);
 
-// ---- iret.c
-// --------------------------------------------------------------------------------------------------------------
+// ---- iret.c --------------------------------------------------------------------------------------------------------
 
 // The common part of IRET and far RET: loads CS:EIP with the checks of a return, and SS:ESP when the ring becomes an
 // outer one. `skip` bytes of the frame are below SS:ESP of an outer return; `release` bytes are dropped on each stack.
 // No mode update. 0 or -1.
 int cpu_return_far(struct vcpu *v, uint32_t eip, uint32_t selector, uint32_t skip, uint32_t release, unsigned size);
 
-// ---- operand.c
-// -----------------------------------------------------------------------------------------------------------
+// ---- operand.c -----------------------------------------------------------------------------------------------------
 
 // A register-or-memory operand (RM_WORD); offset is r8. 0 or -1.
 int cpu_read_rm(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size, uint32_t *value);
 int cpu_write_rm(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size, uint32_t value);
 
-// ---- string.c, string_io.c
-// -----------------------------------------------------------------------------------------------
+// ---- string.c, string_io.c -----------------------------------------------------------------------------------------
 
 // What the parts of one string instruction share.
 struct string_run {
@@ -212,19 +201,16 @@ static inline void string_advance(struct vcpu *v, const struct string_run *run, 
 // One element of INS or OUTS. 0 or -1 with nothing changed.
 int string_io_element(struct vcpu *v, const struct string_run *run);
 
-// ---- cpuid.c
-// ---------------------------------------------------------------------------------------------------------------
+// ---- cpuid.c -------------------------------------------------------------------------------------------------------
 
 bool cpuid_host_invariant_tsc(void);
 
-// ---- tsc_rate.c
-// ------------------------------------------------------------------------------------------------------------
+// ---- tsc_rate.c ----------------------------------------------------------------------------------------------------
 
 void tsc_rate_start(struct vcpu *v);   // idempotent
 uint32_t tsc_rate_khz(struct vcpu *v); // waits a few ms if asked at once; the same value ever after
 
-// ---- io.c
-// ----------------------------------------------------------------------------------------------------------------
+// ---- io.c ----------------------------------------------------------------------------------------------------------
 
 uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size);
 void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value);

@@ -1,5 +1,6 @@
 // Pushes and pops of transfers between segments: several items, all or none, on the current stack or on one that
-// becomes current afterwards. Intel SDM vol. 3A 6.12, vol. 1 6.2. Light code: general registers only, no library calls.
+// becomes current afterwards. Intel SDM vol. 3A 6.12, vol. 1 6.2. Light code: general registers only, no library
+// calls.
 #include "cpu/semantics.h"
 #include "mmu/copy.h"
 

@@ -55,8 +55,7 @@ static struct span find_span(struct vcpu *v, const struct string_run *run, unsig
     return span;
 }
 
-// ---- Flags of a comparison
-// -----------------------------------------------------------------------------------------------
+// ---- Flags of a comparison -----------------------------------------------------------------------------------------
 
 static void set_compare_flags(struct vcpu *v, uint32_t a, uint32_t b, unsigned size) {
     unsigned top = size * 8 - 1;
@@ -76,8 +75,7 @@ static bool ends(const struct string_run *run, uint32_t a, uint32_t b) {
     return (a == b) == (run->rep == STRING_REPNE) && run->rep != STRING_ONCE;
 }
 
-// ---- One element, with every check and through devices
-// --------------------------------------------------------------------
+// ---- One element, with every check and through devices -------------------------------------------------------------
 
 static int read_element(struct vcpu *v, const struct string_run *run, unsigned seg, unsigned reg, uint32_t *value) {
     *value = 0;
@@ -134,8 +132,7 @@ static int one_element(struct vcpu *v, const struct string_run *run, bool *last)
     return 0;
 }
 
-// ---- Spans
-// ---------------------------------------------------------------------------------------------------------------
+// ---- Spans ---------------------------------------------------------------------------------------------------------
 
 // Upwards the host's own string instructions serve: fast, and right where the operands overlap so that a later element
 // reads what an earlier one wrote. The width is the guest's, or bytes where that cannot be told apart.
@@ -225,8 +222,7 @@ static uint32_t many_elements(struct vcpu *v, const struct string_run *run, uint
     return done;
 }
 
-// ---- The instruction
-// -----------------------------------------------------------------------------------------------------
+// ---- The instruction -----------------------------------------------------------------------------------------------
 
 static bool interrupted(const struct vcpu *v) {
     return __atomic_load_n(&v->abi.request, __ATOMIC_RELAXED) || (v->abi.sys_flags & EFLAGS_TF);
@@ -248,7 +244,8 @@ enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uin
         uint32_t done = many_elements(v, &run, most, &last);
         if (!done) {
             // A repeated comparison that faults leaves the flags of the last one that was completed: what the direct
-            // form shows on AMD hosts. (Intel's manual, vol. 2B, REP, has the flags of the start; both can be resumed.)
+            // form shows on AMD hosts. (Intel's manual, vol. 2B, REP, has the flags of the start; both can be
+            // resumed.)
             if (one_element(v, &run, &last) < 0)
                 return callout_failed(v);
             done = 1;

@@ -16,8 +16,7 @@ static bool needs_protected(struct vcpu *v) {
     return true;
 }
 
-// ---- GDTR and IDTR
-// -------------------------------------------------------------------------------------------------------
+// ---- GDTR and IDTR -------------------------------------------------------------------------------------------------
 
 static enum callout_result load_table(struct vcpu *v, uint32_t rm, uint32_t offset, uint32_t word, uint32_t *base,
                                       uint16_t *limit) {
@@ -57,8 +56,7 @@ enum callout_result callout_SIDT(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
     return store_table(v, r9, r8, v->idt_base, v->idt_limit);
 }
 
-// ---- LDTR and TR
-// ---------------------------------------------------------------------------------------------------------
+// ---- LDTR and TR ---------------------------------------------------------------------------------------------------
 
 // Checks common to LLDT and LTR: in the GDT, a system segment of the wanted type, present. 0 or -1.
 static int system_segment(struct vcpu *v, uint32_t selector, bool tss, uint64_t *descriptor) {

@@ -8,8 +8,7 @@ static struct fixture *of(struct vcpu *v) {
     return v->config.opaque;
 }
 
-// ---- The engine
-// ----------------------------------------------------------------------------------------------------------
+// ---- The engine ----------------------------------------------------------------------------------------------------
 
 void engine_mode_changed(struct vcpu *v) {
     of(v)->mode_changes++;
@@ -32,6 +31,7 @@ void engine_stop(struct vcpu *v, enum cpu_stop why) {
     of(v)->stops++;
     of(v)->why = why;
 }
+void engine_halt(struct vcpu *v) { of(v)->engine.halted = true; }
 uint64_t engine_guard_page(struct vcpu *v) {
     (void)v;
     return 0x1000;
@@ -68,8 +68,7 @@ static void port_write(void *device, uint16_t port, unsigned size, uint32_t valu
     f->port_value = value;
 }
 
-// ---- Tables
-// --------------------------------------------------------------------------------------------------------------
+// ---- Tables --------------------------------------------------------------------------------------------------------
 
 uint64_t make_descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned flags) {
     return (limit & 0xffffu) | (uint64_t)(base & 0xffffffu) << 16 | (uint64_t)access << 40 |
@@ -158,8 +157,7 @@ void fixture_unmap(struct fixture *f, uint32_t linear) {
     mmu_invlpg(f->v->mmu, linear);
 }
 
-// ---- Life
-// ------------------------------------------------------------------------------------------------------------------
+// ---- Life ----------------------------------------------------------------------------------------------------------
 
 int fixture_setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);

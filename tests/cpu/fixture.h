@@ -7,10 +7,11 @@
 #include "cpu/semantics.h"
 #include "devices/bus.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #define FIXTURE_RAM 0x800000u
 #define GDT         0x1000u

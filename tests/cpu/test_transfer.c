@@ -9,8 +9,7 @@ static void push_words(struct fixture *f, unsigned count, const uint32_t *words)
 }
 #define PUSH(f, ...) push_words(f, sizeof((uint32_t[]){__VA_ARGS__}) / 4, (uint32_t[]){__VA_ARGS__})
 
-// ---- IRET
-// ------------------------------------------------------------------------------------------------------------------
+// ---- IRET ----------------------------------------------------------------------------------------------------------
 
 static void iret_same_ring(void **state) {
     struct fixture *f = *state;
@@ -135,8 +134,7 @@ static void iret_unsupported(void **state) {
     assert_int_equal(f->stops, 2);
 }
 
-// ---- Far transfers
-// ---------------------------------------------------------------------------------------------------------
+// ---- Far transfers -------------------------------------------------------------------------------------------------
 
 static void far_jmp_and_call(void **state) {
     struct fixture *f = *state;
@@ -213,8 +211,7 @@ static void far_ret_to_user_releases_on_both_stacks(void **state) {
     assert_int_equal(f->v->abi.eip, 0x12345);
 }
 
-// ---- Call gates
-// ------------------------------------------------------------------------------------------------------------
+// ---- Call gates ----------------------------------------------------------------------------------------------------
 
 static void call_gate_inner(void **state) {
     struct fixture *f = *state;
@@ -268,8 +265,7 @@ static void call_gate_errors(void **state) {
     }
 }
 
-// ---- SYSENTER, SYSEXIT
-// -----------------------------------------------------------------------------------------------------
+// ---- SYSENTER, SYSEXIT ---------------------------------------------------------------------------------------------
 
 static void sysenter_and_back(void **state) {
     struct fixture *f = *state;
@@ -297,8 +293,7 @@ static void sysenter_and_back(void **state) {
     assert_fault(f, run(f, CALLOUT_SYSEXIT, 0, 0, 0), VECTOR_GP, 0);
 }
 
-// ---- Near transfers of a 16-bit segment
-// ------------------------------------------------------------------------------------
+// ---- Near transfers of a 16-bit segment ----------------------------------------------------------------------------
 
 static void near16(void **state) {
     struct fixture *f = *state;
