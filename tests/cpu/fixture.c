@@ -31,7 +31,9 @@ void engine_stop(struct vcpu *v, enum cpu_stop why) {
     of(v)->stops++;
     of(v)->why = why;
 }
-void engine_halt(struct vcpu *v) { of(v)->engine.halted = true; }
+void engine_halt(struct vcpu *v) {
+    of(v)->engine.halted = true;
+}
 uint64_t engine_guard_page(struct vcpu *v) {
     (void)v;
     return 0x1000;
