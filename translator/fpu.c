@@ -60,6 +60,9 @@ static void emit_x87_mem(struct tctx *t, struct pointers kept) {
     unsigned size;
     enum operand_intent intent;
     decode_operand_shape(t->insn, &size, &intent);
+    // A store that raises an unmasked exception leaves memory as it is: a bounced copy begins with what is there.
+    if (intent == INTENT_WRITE && !table_find_insn(t->insn)->x87_control)
+        intent = INTENT_RMW;
     access_emit(t, &(struct access){.ref = ref_modrm(t->insn),
                                     .size = (uint16_t)size,
                                     .intent = (uint8_t)intent,

@@ -1,0 +1,1 @@
+add_guest(fpu fpu SOURCES ops.c harness.c ops_arith.c ops_compare.c ops_move.c)
