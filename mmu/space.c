@@ -10,6 +10,7 @@
 #define CANDIDATE_FIRST 0x200000000000ull
 #define CANDIDATE_STEP  0x020000000000ull
 #define CANDIDATE_LAST  0x480000000000ull
+#define SPACE_CLAIM     4096u
 
 static bool range_is_free(uint64_t start, uint64_t end) {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -48,11 +49,31 @@ static bool slots_can_be_mapped(uint64_t base) {
     return true;
 }
 
+// A page that no access is allowed to, one stride below the range: an empty range looks free to every other machine of
+// the process, and two of them in one range would see each other's memory. Taking it is atomic.
+static bool claim(uint64_t base) {
+    void *want = (void *)(uintptr_t)(base - SPACE_STRIDE);
+    void *got = mmap(want, SPACE_CLAIM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+                     -1, 0);
+    if (got != MAP_FAILED && got != want) {
+        munmap(got, SPACE_CLAIM);
+    }
+    return got == want;
+}
+
+void space_release(uint64_t base) {
+    munmap((void *)(uintptr_t)(base - SPACE_STRIDE), SPACE_CLAIM);
+}
+
 uint64_t space_find(struct error *err) {
     for (uint64_t base = CANDIDATE_FIRST; base <= CANDIDATE_LAST; base += CANDIDATE_STEP) {
-        if (range_is_free(base - SPACE_STRIDE, base + SPACE_SIZE) && slots_can_be_mapped(base)) {
+        if (!claim(base)) {
+            continue;
+        }
+        if (range_is_free(base - SPACE_STRIDE + SPACE_CLAIM, base + SPACE_SIZE) && slots_can_be_mapped(base)) {
             return base;
         }
+        space_release(base);
     }
     error_set(err, "no free address range of %llu GiB for guest windows", SPACE_SIZE >> 30);
     return 0;

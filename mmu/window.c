@@ -108,6 +108,7 @@ static void empty_all(struct mmu *mmu) {
 void window_destroy(struct mmu *mmu) {
     struct window_state *windows = mmu->windows;
     empty_all(mmu);
+    space_release(windows->base);
     munmap(windows->frame_windows, mmu->ram->size / RAM_PAGE_SIZE * sizeof(uint32_t));
     munmap(windows, sizeof(*windows));
 }
