@@ -301,7 +301,11 @@ static void review_forms(struct vcpu *v) {
 static bool serve(struct vcpu *v) {
     struct engine *e = v->engine;
     v->abi.request = ABI_REQUEST_NONE;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     v->abi.live_root = (uint64_t)(uintptr_t)e->root->map;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (*(volatile uint8_t *)&v->abi.request) // a kick between the two: its empty root was just overwritten
+        v->abi.live_root = (uint64_t)(uintptr_t)e->empty->map;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); // requests that come from here on arm anew
     engine_serve_dma(v);
     review_forms(v);

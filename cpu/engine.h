@@ -62,10 +62,11 @@ struct engine {
     pthread_cond_t dma_done;
     uint32_t dma_frames[ENGINE_DMA_QUEUE];
     unsigned dma_count;
+    bool dma_all; // the queue ran over
 
     void *guard_page; // what seg_base_p of a null selector points to
     void *signal_stack;
-    struct sigaction old_actions[ENGINE_FAULT_SIGNALS]; // of the fault signals, before the run
+    stack_t old_signal_stack; // of the thread, before the run
     unsigned gs_losses;                                 // in a row at gs_lost_at
     uint64_t gs_lost_at;
     bool gs_pinned;                      // the kernel restores the current window's base, not the empty window's

@@ -201,17 +201,25 @@ static bool ill_in_code(struct vcpu *v, greg_t *regs) {
 
 static const int fault_signals[ENGINE_FAULT_SIGNALS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
+// What a signal does is the process's, not the thread's: the first run of several at once puts the handlers in place and
+// the last one restores what was there before.
+static struct {
+    pthread_mutex_t lock;
+    unsigned users;
+    struct sigaction before[ENGINE_FAULT_SIGNALS];
+} dispositions = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 // Not a guest's fault. On return the fault repeats and meets whoever handled such signals before the run.
-static void crash(const struct vcpu *v, int signal, const siginfo_t *info, const greg_t *regs) {
+static void crash(int signal, const siginfo_t *info, const greg_t *regs) {
     char text[256];
     int length = snprintf(text, sizeof text, "ringshade: the monitor crashed: signal %d at %#llx, address %p\n", signal,
                           (unsigned long long)regs[REG_RIP], info->si_addr);
     if (length > 0)
         (void)!write(STDERR_FILENO, text, (size_t)length);
     struct sigaction fallback = {.sa_handler = SIG_DFL};
-    for (size_t i = 0; v && i < ENGINE_FAULT_SIGNALS; i++)
+    for (size_t i = 0; i < ENGINE_FAULT_SIGNALS; i++)
         if (fault_signals[i] == signal)
-            fallback = v->engine->old_actions[i];
+            fallback = dispositions.before[i];
     sigaction(signal, &fallback, NULL);
 }
 
@@ -230,7 +238,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
             handled = ill_in_code(v, regs);
     }
     if (!handled)
-        crash(v, signal, info, regs);
+        crash(signal, info, regs);
     errno = saved;
 }
 
@@ -262,11 +270,10 @@ static void on_kick(int signal, siginfo_t *info, void *context) {
     greg_t *regs = regs_of(context);
     uint64_t pc = (uint64_t)regs[REG_RIP];
     v->stats->kicks++;
-    if (v->abi.request == ABI_REQUEST_NONE)
-        v->abi.request = ABI_REQUEST_NEW;
+    // Also over ARMED: in C or a stub, the block that comes next need not be the one that was cut then.
+    v->abi.request = ABI_REQUEST_NEW;
     v->abi.live_root = (uint64_t)(uintptr_t)e->empty->map;
     if (pc >= e->gate && pc < e->gate_end) {
-        v->abi.request = ABI_REQUEST_NEW;
         regs[REG_RIP] = (greg_t)e->gate;
     } else if (in_code(e, pc)) {
         struct block *block = cache_block_at(e->cache, (uint32_t)pc);
@@ -281,16 +288,19 @@ static void on_kick(int signal, siginfo_t *info, void *context) {
 int host_signals_install(struct vcpu *v, struct error *err) {
     struct engine *e = v->engine;
     stack_t stack = {.ss_sp = e->signal_stack, .ss_size = ENGINE_SIGNAL_STACK};
-    if (sigaltstack(&stack, NULL) < 0)
+    if (sigaltstack(&stack, &e->old_signal_stack) < 0)
         return error_set(err, "sigaltstack: %s", strerror(errno));
     struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     struct sigaction kick = {.sa_sigaction = on_kick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
     sigemptyset(&kick.sa_mask);
     sigemptyset(&fault.sa_mask);
     sigaddset(&fault.sa_mask, ENGINE_KICK_SIGNAL); // a kick waits until the fault handler is done
-    for (size_t i = 0; i < ENGINE_FAULT_SIGNALS; i++)
-        sigaction(fault_signals[i], &fault, &e->old_actions[i]);
-    sigaction(ENGINE_KICK_SIGNAL, &kick, NULL);
+    pthread_mutex_lock(&dispositions.lock);
+    for (size_t i = 0; dispositions.users == 0 && i < ENGINE_FAULT_SIGNALS; i++)
+        sigaction(fault_signals[i], &fault, &dispositions.before[i]);
+    dispositions.users++;
+    sigaction(ENGINE_KICK_SIGNAL, &kick, NULL); // stays: a kick may come late
+    pthread_mutex_unlock(&dispositions.lock);
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, ENGINE_KICK_SIGNAL);
@@ -305,8 +315,10 @@ int host_signals_install(struct vcpu *v, struct error *err) {
 
 void host_signals_remove(struct vcpu *v) {
     engine_vcpu_thread = NULL;
-    for (size_t i = 0; i < ENGINE_FAULT_SIGNALS; i++)
-        sigaction(fault_signals[i], &v->engine->old_actions[i], NULL);
-    stack_t off = {.ss_flags = SS_DISABLE};
-    sigaltstack(&off, NULL);
+    pthread_mutex_lock(&dispositions.lock);
+    dispositions.users--;
+    for (size_t i = 0; dispositions.users == 0 && i < ENGINE_FAULT_SIGNALS; i++)
+        sigaction(fault_signals[i], &dispositions.before[i], NULL);
+    pthread_mutex_unlock(&dispositions.lock);
+    sigaltstack(&v->engine->old_signal_stack, NULL);
 }

@@ -89,29 +89,42 @@ void engine_wait(struct vcpu *v) {
     v->stats->ns_halted += engine_now_ns() - start;
 }
 
-// ---- DMA
-// -----------------------------------------------------------------------------------------------------------------
+// ---- DMA -----------------------------------------------------------------------------------------------------------------
+
+// More frames than the queue holds: every frame with code, so that none is missed.
+static void forget_all(struct vcpu *v) {
+    const struct ram *ram = v->config.ram;
+    for (uint32_t frame = 0; frame < ram->size / RAM_PAGE_SIZE; frame++)
+        if (__atomic_load_n(&ram->frame_flags[frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE)
+            v->stats->blocks_killed_dma += engine_forget_frame(v, frame);
+}
 
 void engine_serve_dma(struct vcpu *v) {
     struct engine *e = v->engine;
     if (!__atomic_load_n(&e->dma_count, __ATOMIC_SEQ_CST))
         return;
     pthread_mutex_lock(&e->dma_lock);
-    for (unsigned i = 0; i < e->dma_count; i++) {
-        v->stats->blocks_killed_dma += engine_forget_frame(v, e->dma_frames[i]);
-    }
+    if (e->dma_all)
+        forget_all(v);
+    else
+        for (unsigned i = 0; i < e->dma_count; i++)
+            v->stats->blocks_killed_dma += engine_forget_frame(v, e->dma_frames[i]);
+    e->dma_all = false;
     __atomic_store_n(&e->dma_count, 0, __ATOMIC_SEQ_CST);
     pthread_cond_broadcast(&e->dma_done);
     pthread_mutex_unlock(&e->dma_lock);
 }
 
+// Never waits: the vCPU may not be running, and then nobody empties the queue.
 static void dma_kill(struct vcpu *v, uint32_t frame) {
     struct engine *e = v->engine;
     pthread_mutex_lock(&e->dma_lock);
-    while (e->dma_count == ENGINE_DMA_QUEUE)
-        pthread_cond_wait(&e->dma_done, &e->dma_lock);
-    e->dma_frames[e->dma_count] = frame;
-    __atomic_add_fetch(&e->dma_count, 1, __ATOMIC_SEQ_CST);
+    if (e->dma_count == ENGINE_DMA_QUEUE) {
+        e->dma_all = true;
+    } else {
+        e->dma_frames[e->dma_count] = frame;
+        __atomic_add_fetch(&e->dma_count, 1, __ATOMIC_SEQ_CST);
+    }
     pthread_mutex_unlock(&e->dma_lock);
 }
 
