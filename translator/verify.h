@@ -1,6 +1,6 @@
 // Inside the verifier only: the decoded host instruction, the abstract state of the proof, and what its passes offer
-// each other. Rules and reasons: docs/verifier.md. Nothing here may come from the translator's own code or tables; of its
-// headers only abi.h (the contract) and translator.h (the interface) are read.
+// each other. Rules and reasons: docs/verifier.md. Nothing here may come from the translator's own code or tables; of
+// its headers only abi.h (the contract) and translator.h (the interface) are read.
 #ifndef TRANSLATOR_VERIFY_H
 #define TRANSLATOR_VERIFY_H
 
@@ -119,6 +119,7 @@ struct vstate {
     uint16_t size;     // of the operand at [r9 + r8]; 0: there is none
     bool writable;
     uint8_t bounced;   // the operand is in the buffer and must be written back
+    uint8_t held;      // scratch << 4 | guest register whose value waits there, exchanged; 0: none
     bool reached;
 };
 
@@ -155,8 +156,10 @@ int verify_ordinary(struct verifier *v, unsigned i, struct vstate *s);
 // Its memory operand of `size` bytes; access ACC_*.
 int verify_memory(struct verifier *v, unsigned i, const struct vstate *s, unsigned size, unsigned access);
 void verify_write(struct vstate *s, unsigned reg, unsigned kind); // a whole register
+// xchg r8|r9|r10, rcx|rdi (64 bits): the exchange that stands alone. Returns scratch << 4 | guest register; 0: it is none.
+unsigned verify_exchange(const struct vinsn *n);
 
-// ---- Pass 4: control flow and the sequences' effects (verify_flow.c, verify_effect.c, verify_callout.c, verify_cycle.c) 
+// ---- Pass 4: control flow and the sequences' effects (verify_flow.c, verify_cycle.c, verify_effect.c, verify_callout.c)
 
 int verify_flow(struct verifier *v);
 // Refuses a block that could run for ever without leaving: a kick could not end it (verify_cycle.c).

@@ -18,6 +18,8 @@ int verify_require_clean(struct verifier *v, unsigned i, const struct vstate *s)
     for (unsigned reg = 0; reg <= V_R12; reg++)
         if ((reg <= V_RDI || reg == V_R12) && s->kind[reg] != KIND_U32)
             return verify_reject(v, i, "a guest register leaves the block with an upper half");
+    if (s->held)
+        return verify_reject(v, i, "a guest register is left behind in a scratch register");
     if (s->bounced)
         return verify_reject(v, i, "a bounced operand is not written back");
     return 0;
@@ -53,7 +55,8 @@ static bool implies(const struct vstate *s, const struct vstate *t) {
     for (unsigned reg = 0; reg < 16; reg++)
         if (!kind_implies(s, t, reg))
             return false;
-    return s->size >= t->size && (s->writable || !t->writable || t->size == 0) && s->bounced == t->bounced;
+    return s->size >= t->size && (s->writable || !t->writable || t->size == 0) && s->bounced == t->bounced &&
+           s->held == t->held;
 }
 
 // ---- Jumps ----------------------------------------------------------------------------------------------------------
@@ -76,6 +79,8 @@ static int arrive(struct verifier *v, unsigned i, const struct vstate *s, unsign
     }
     if (t->bounced != s->bounced)
         return verify_reject(v, i, "paths meet of which one has a bounced operand to write back");
+    if (t->held != s->held)
+        return verify_reject(v, i, "paths meet of which one has exchanged a guest register");
     join(t, s);
     return 0;
 }
@@ -199,11 +204,12 @@ static bool is_branch(const struct vinsn *n) {
     return n->form->shape == SHAPE_JMP || n->form->shape == SHAPE_JCC || n->form->shape == SHAPE_JCXZ;
 }
 
-// While ECX or EDI waits in a scratch register, only JRCXZ and the exchange back may come.
+// While ECX or EDI waits in a scratch register, only JRCXZ, MASKMOV in the window and the exchange back may come.
 static bool may_follow_exchange(const struct vinsn *n, const struct vstate *s) {
-    if (verify_is_u32(s, V_RCX) && verify_is_u32(s, V_RDI))
+    if (!s->held)
         return true;
-    return n->form->shape == SHAPE_JCXZ || (n->map == VMAP_1B && n->opcode == 0x87 && n->wide && !n->sequence);
+    bool mask_move = n->map == VMAP_0F && n->opcode == 0xf7 && n->gs && n->addr32;
+    return n->form->shape == SHAPE_JCXZ || mask_move || verify_exchange(n) == s->held;
 }
 
 // What holds at `i`, after all that comes from before it.

@@ -269,16 +269,18 @@ static int check_simd(struct verifier *v, unsigned i, struct vstate *s) {
 
 // ---- The rest -------------------------------------------------------------------------------------------------------
 
-// xchg r8|r9|r10, rcx|rdi: the one 64-bit exchange that stands alone. The guest's value waits in the scratch register.
-static bool exchange(const struct vinsn *n, struct vstate *s) {
+unsigned verify_exchange(const struct vinsn *n) {
     bool form = n->map == VMAP_1B && n->opcode == 0x87 && n->wide && !n->is_mem && !n->lock && !n->rep && !n->opsize &&
-                !n->gs && !n->addr32;
-    if (!form || !is_scratch(n->reg) || (n->rm != V_RCX && n->rm != V_RDI))
-        return false;
-    unsigned scratch = s->kind[n->reg], guest = s->kind[n->rm];
-    verify_write(s, n->reg, guest);
-    verify_write(s, n->rm, scratch == KIND_IMM ? KIND_U32 : scratch == KIND_LIVE ? KIND_TOP : scratch);
-    return true;
+                !n->gs && !n->addr32 && !n->interior;
+    return form && is_scratch(n->reg) && (n->rm == V_RCX || n->rm == V_RDI) ? (unsigned)n->reg << 4 | n->rm : 0;
+}
+
+// The guest's value waits in the scratch register until the same exchange brings it back.
+static void exchange(struct vstate *s, unsigned pair) {
+    unsigned scratch = pair >> 4, guest = pair & 15, kind = s->kind[scratch];
+    s->held = s->held ? 0 : (uint8_t)pair;
+    verify_write(s, scratch, s->kind[guest]);
+    verify_write(s, guest, kind == KIND_IMM ? KIND_U32 : kind == KIND_LIVE ? KIND_TOP : kind);
 }
 
 static int check_nop(struct verifier *v, unsigned i) {
@@ -290,8 +292,11 @@ static int check_nop(struct verifier *v, unsigned i) {
 
 int verify_ordinary(struct verifier *v, unsigned i, struct vstate *s) {
     const struct vinsn *n = &v->insns[i];
-    if (exchange(n, s))
+    unsigned pair = verify_exchange(n);
+    if (pair) {
+        exchange(s, pair);
         return 0;
+    }
     if (check_prefixes(v, i) < 0)
         return -1;
     switch ((enum verify_shape)n->form->shape) {
