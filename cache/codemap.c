@@ -184,6 +184,8 @@ const struct root *cache_empty_root(const struct cache *cache) {
 void root_clear(struct cache *cache, struct root *root, bool keep_global) {
     if (root->count > ROOT_RECORD_MAX) {
         madvise(root->map, ROOT_BYTES, MADV_DONTNEED);
+        for (unsigned i = 0; i < ROOT_TABLE_PAGES / 64; i++)
+            root->written[i] = 0;
         root->count = 0;
         return;
     }
@@ -219,6 +221,7 @@ void root_set(struct cache *cache, struct root *root, uint32_t linear, const str
         if (root->count <= ROOT_RECORD_MAX)
             root->count++;
     }
+    root->written[page >> 15] |= 1ull << (page >> 9 & 63);
     root->map[page] = entry;
     cache->stats->codemap_fills++;
 }

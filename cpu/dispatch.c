@@ -221,9 +221,10 @@ static void deliver(struct vcpu *v) {
         engine_stop(v, CPU_STOP_TRIPLE_FAULT);
 }
 
-// SDM vol. 3A 6.6: the limit check of an instruction fetch, for segments that have one.
-static bool fetch_limit_ok(struct vcpu *v) {
-    if (!(v->mode & MODE_CS_CHECKED) || v->abi.eip <= v->seg[CPU_SEG_CS].limit)
+// The limit check of an instruction fetch of `size` bytes, for segments that have one. SDM vol. 3A 5.3.
+static bool fetch_limit_ok(struct vcpu *v, uint32_t size) {
+    uint32_t limit = v->seg[CPU_SEG_CS].limit;
+    if (!(v->mode & MODE_CS_CHECKED) || (v->abi.eip <= limit && size - 1 <= limit - v->abi.eip))
         return true;
     cpu_raise_error(v, VECTOR_GP, 0);
     return false;
@@ -252,7 +253,9 @@ static void run_block(struct vcpu *v) {
     if (shadow)
         cpu_mode_update(v);
     uint32_t mode = v->mode | (shadow || step ? MODE_ONE : 0u), linear = cpu_linear_eip(v);
-    struct block *block = fetch_limit_ok(v) ? engine_find_block(v, linear, mode) : NULL;
+    struct block *block = fetch_limit_ok(v, 1) ? engine_find_block(v, linear, mode) : NULL;
+    if (block && !fetch_limit_ok(v, block->marks[0].length)) // of its one instruction
+        block = NULL;
     if (!block) {
         if (!e->stopping)
             deliver(v);
