@@ -156,10 +156,10 @@ int verify_ordinary(struct verifier *v, unsigned i, struct vstate *s);
 // Its memory operand of `size` bytes; access ACC_*.
 int verify_memory(struct verifier *v, unsigned i, const struct vstate *s, unsigned size, unsigned access);
 void verify_write(struct vstate *s, unsigned reg, unsigned kind); // a whole register
-// xchg r8|r9|r10, rcx|rdi (64 bits): the exchange that stands alone. Returns scratch << 4 | guest register; 0: it is none.
+// xchg r8|r9|r10, rcx|rdi (64 bits), which stands alone: scratch << 4 | guest register. 0: something else.
 unsigned verify_exchange(const struct vinsn *n);
 
-// ---- Pass 4: control flow and the sequences' effects (verify_flow.c, verify_cycle.c, verify_effect.c, verify_callout.c)
+// ---- Pass 4: control flow, and the sequences' effects (verify_flow.c, _cycle.c, _effect.c, _callout.c) -------------
 
 int verify_flow(struct verifier *v);
 // Refuses a block that could run for ever without leaving: a kick could not end it (verify_cycle.c).
