@@ -270,8 +270,18 @@ static int walk(struct verifier *v) {
     return 0;
 }
 
+// A crossing block that links reach must look at the page behind it.
+static int check_crossing(struct verifier *v) {
+    if (!v->in->out->crossing || v->in->next_slice == 0)
+        return 0;
+    for (unsigned i = 1; i < v->count; i += v->insns[i].covers)
+        if (v->insns[i].sequence == SEQ_CROSSING)
+            return 0;
+    return verify_reject(v, 0, "a crossing block that does not check the next page");
+}
+
 int verify_flow(struct verifier *v) {
-    if (find_exits(v) < 0 || check_marks(v) < 0)
+    if (find_exits(v) < 0 || check_marks(v) < 0 || check_crossing(v) < 0)
         return -1;
     find_backward_jumps(v);
     return walk(v) < 0 ? -1 : verify_cycles(v);
