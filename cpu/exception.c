@@ -46,7 +46,7 @@ static int read_gate(struct vcpu *v, const struct event *event, uint32_t ext, ui
     uint32_t offset = event->vector * 8u, error = offset | IDT_ERROR | ext;
     if (offset + 7 > v->idt_limit)
         return cpu_raise_error(v, VECTOR_GP, error);
-    if (cpu_read_system(v, v->idt_base + offset, gate, 8) < 0)
+    if (cpu_read_eight(v, v->idt_base + offset, gate) < 0)
         return -1;
     unsigned attr = descriptor_attr(*gate);
     switch (attr & (ATTR_S | ATTR_TYPE)) {

@@ -1,6 +1,5 @@
 // INT n, INT3, INTO, INT1, HLT, and exceptions that translated code raises by itself. Intel SDM vol. 2, INT n; vol.
-// 3A 6.4.
-#include "cpu/engine.h"
+// 3A 6.4. Light code: general registers only, no library calls.
 #include "cpu/semantics.h"
 
 enum int_kind { INT_N, INT_3, INT_O, INT_1 };
@@ -30,7 +29,7 @@ enum callout_result callout_HLT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
     }
-    v->engine->halted = true;
+    engine_halt(v);
     callout_next(v, word);
     return CALLOUT_LEAVE;
 }

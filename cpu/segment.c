@@ -22,7 +22,7 @@ enum fetch_result cpu_fetch_descriptor(struct vcpu *v, uint32_t selector, uint64
     uint32_t linear;
     if (!descriptor_address(v, selector & 0xffff, &linear))
         return FETCH_OUTSIDE;
-    return cpu_read_system(v, linear, descriptor, 8) < 0 ? FETCH_FAULT : FETCH_OK;
+    return cpu_read_eight(v, linear, descriptor) < 0 ? FETCH_FAULT : FETCH_OK;
 }
 
 int cpu_need_descriptor(struct vcpu *v, uint32_t selector, enum cpu_vector vector, uint32_t ext, uint64_t *descriptor) {

@@ -4,6 +4,7 @@
 #define CPU_SEMANTICS_H
 
 #include "cpu/vcpu.h"
+#include "mmu/copy.h"
 
 // struct cpu_segment.attr, the second descriptor word's bits 8-15 and 20-23 (SDM vol. 3A 3.4.5).
 #define ATTR_TYPE        0x00fu
@@ -92,6 +93,14 @@ static inline uint8_t *cpu_tlb_lookup(struct vcpu *v, uint32_t linear, bool user
     if (ntag + linear + (size - 1) >= RAM_PAGE_SIZE)
         return NULL;
     return (uint8_t *)(uintptr_t)(tlb->addend[slot] + linear);
+}
+// Eight bytes of a descriptor table or the TSS, as a supervisor. 0 or -1.
+static inline int cpu_read_eight(struct vcpu *v, uint32_t linear, uint64_t *value) {
+    const uint8_t *host = cpu_tlb_lookup(v, linear, false, 8, false);
+    if (!host)
+        return cpu_read_system(v, linear, value, 8);
+    *value = *(const copy_u64 *)host;
+    return 0;
 }
 // Does [offset, offset+size) lie within the segment's limit? size 1 to 4096. Nothing else is checked.
 bool cpu_limit_ok(const struct cpu_segment *segment, uint32_t offset, unsigned size);

@@ -162,8 +162,8 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
 
 // Callouts: id, name, and arguments beyond the words above. "heavy" ones run with the FPU state parked.
 #define ABI_CALLOUTS(X)                                                                                                \
-    X(RAISE, heavy)      /* r9 = vector | has_error << 8 | error << 16: a fault at this instruction */                 \
-    X(INT, heavy)        /* r9 = vector | kind << 8 (0 INT n, 1 INT3, 2 INTO taken only when OF, 3 INT1) */            \
+    X(RAISE, light)      /* r9 = vector | has_error << 8 | error << 16: a fault at this instruction */                 \
+    X(INT, light)        /* r9 = vector | kind << 8 (0 INT n, 1 INT3, 2 INTO taken only when OF, 3 INT1) */            \
     X(HLT, heavy)                                                                                                      \
     X(IN, heavy)         /* r8 = port; extra = size; result in AL, AX, EAX */                                          \
     X(OUT, heavy)                                                                                                      \
