@@ -47,6 +47,11 @@ static bool announced(void) { // everything that the operations need
     return (r[2] & 0x00980201) == 0x00980201 && (r[3] & 0x07800000) == 0x07800000;
 }
 
+// TCG underflows where the product is rounded up to the smallest normal number under FTZ.
+static bool tcg_differs(const char *name) {
+    return under_qemu() && (!strncmp(name, "mulps", 5) || !strncmp(name, "dpps_0xff", 9));
+}
+
 static void compare(enum simd_set set) {
     static const u16 places[] = {1024, 1024 + 1, 1024 + 57, 4096 - 1, 4096 - 6, 4096 - 13}, aligned[] = {1024, 4096 - 16};
     if (!announced()) {
@@ -57,7 +62,7 @@ static void compare(enum simd_set set) {
     CHECK_EQ("operations", __stop_simd_ops - __start_simd_ops, sizeof golden / sizeof *golden);
     for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
         const struct simd_op *op = __start_simd_ops + i;
-        if (!chosen(op->name) || (under_qemu() && (op->flags & TCG)))
+        if (!chosen(op->name) || tcg_differs(op->name))
             continue;
         check_context(op->name);
         if (!CHECK(!strcmp(op->name, golden[i].name)))

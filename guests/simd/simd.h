@@ -12,7 +12,6 @@
 enum simd_values { V_INT, V_F32, V_F64, V_TEXT };
 enum simd_flags {
     ALIGNED = 1 << 0, // a 16-byte operand that must be aligned
-    TCG = 1 << 1,     // QEMU's TCG is known to differ
 };
 
 struct simd_op {
@@ -28,10 +27,9 @@ struct simd_op {
         __attribute__((used, section("simd_ops"), aligned(4))) = {#id, simd_##id, values_, flags_};
 
 // Register and memory form, of 128 bits or of one element.
-#define PACKED(op, values) PACKED_TCG(op, values, 0)
-#define PACKED_TCG(op, values, tcg)                                                                                    \
-    SIMD(op##_r, values, tcg, #op " %xmm1, %xmm0")                                                                     \
-    SIMD(op##_m, values, ALIGNED | tcg, #op " (%edi), %xmm0")
+#define PACKED(op, values)                                                                                             \
+    SIMD(op##_r, values, 0, #op " %xmm1, %xmm0")                                                                       \
+    SIMD(op##_m, values, ALIGNED, #op " (%edi), %xmm0")
 #define PACKED_IMM(op, imm, values)                                                                                    \
     SIMD(op##_##imm##_r, values, 0, #op " $" #imm ", %xmm1, %xmm0")                                                    \
     SIMD(op##_##imm##_m, values, ALIGNED, #op " $" #imm ", (%edi), %xmm0")
