@@ -9,24 +9,45 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { V_RAX, V_RCX, V_RDX, V_RBX, V_RSP, V_RBP, V_RSI, V_RDI, V_R8, V_R9, V_R10, V_R11, V_R12, V_R13, V_R14, V_R15,
-       V_RIP = 0xfe, V_NONE = 0xff };
+enum {
+    V_RAX,
+    V_RCX,
+    V_RDX,
+    V_RBX,
+    V_RSP,
+    V_RBP,
+    V_RSI,
+    V_RDI,
+    V_R8,
+    V_R9,
+    V_R10,
+    V_R11,
+    V_R12,
+    V_R13,
+    V_R14,
+    V_R15,
+    V_RIP = 0xfe,
+    V_NONE = 0xff
+};
 
 // ---- The allow-list (verify_forms.c) --------------------------------------------------------------------------------
 
 enum verify_map { VMAP_1B, VMAP_0F, VMAP_0F38, VMAP_0F3A, VMAP_VEX38, VMAP_VEX3A };
 
 enum verify_shape {
-    SHAPE_BAD,    // not on the list
-    SHAPE_NONE,   // no operands but implicit guest registers, 32 bits wide or less
-    SHAPE_OPREG,  // general register in the opcode's low bits
-    SHAPE_ACC,    // AL, AX or EAX and an immediate
-    SHAPE_INT,    // ModRM, general registers
+    SHAPE_BAD,   // not on the list
+    SHAPE_NONE,  // no operands but implicit guest registers, 32 bits wide or less
+    SHAPE_OPREG, // general register in the opcode's low bits
+    SHAPE_ACC,   // AL, AX or EAX and an immediate
+    SHAPE_INT,   // ModRM, general registers
     SHAPE_LEA,
-    SHAPE_NOP,    // ModRM that is not looked at
-    SHAPE_SIMD,   // ModRM, vector registers and perhaps a general one; see struct verify_simd
+    SHAPE_NOP,  // ModRM that is not looked at
+    SHAPE_SIMD, // ModRM, vector registers and perhaps a general one; see struct verify_simd
     SHAPE_X87,
-    SHAPE_JMP, SHAPE_JCC, SHAPE_JCXZ, SHAPE_CALL,
+    SHAPE_JMP,
+    SHAPE_JCC,
+    SHAPE_JCXZ,
+    SHAPE_CALL,
     SHAPE_LISTED, // only inside a listed sequence
     SHAPE_VEX,
 };
@@ -36,27 +57,37 @@ enum { ACC_N, ACC_R, ACC_W, ACC_RW };
 enum { IMM_NONE, IMM_8, IMM_OPERAND, IMM_MOV, IMM_GROUP3, IMM_REL8, IMM_REL32 };
 
 enum verify_form_flag {
-    FORM_LOCK = 1 << 0,    // LOCK is allowed with a memory destination
-    FORM_VCPU = 1 << 1,    // a plain move or test that may have an operand in the vCPU structure
-    FORM_MEM = 1 << 2,     // memory form only
-    FORM_REG = 1 << 3,     // register form only
+    FORM_LOCK = 1 << 0,       // LOCK is allowed with a memory destination
+    FORM_VCPU = 1 << 1,       // a plain move or test that may have an operand in the vCPU structure
+    FORM_MEM = 1 << 2,        // memory form only
+    FORM_REG = 1 << 3,        // register form only
     FORM_BIT_OFFSET = 1 << 4, // BT r/m,r: reaches beyond its operand
-    FORM_F2 = 1 << 5,      // mandatory prefix
+    FORM_F2 = 1 << 5,         // mandatory prefix
     FORM_F3 = 1 << 6,
-    FORM_F3_OK = 1 << 7,   // PAUSE
+    FORM_F3_OK = 1 << 7, // PAUSE
 };
 
 struct verify_form {
-    uint8_t shape;    // enum verify_shape
-    uint8_t rm, reg;  // ACC_*; reg is ACC_N where ModRM.reg extends the opcode
+    uint8_t shape;             // enum verify_shape
+    uint8_t rm, reg;           // ACC_*; reg is ACC_N where ModRM.reg extends the opcode
     uint8_t rm_size, reg_size; // bytes; 0: by 66h
-    uint8_t imm;      // IMM_*
-    uint8_t groups;   // ModRM.reg values allowed, as a bit mask; 0: all
-    uint8_t flags;    // enum verify_form_flag
+    uint8_t imm;               // IMM_*
+    uint8_t groups;            // ModRM.reg values allowed, as a bit mask; 0: all
+    uint8_t flags;             // enum verify_form_flag
 };
 
-enum { RM_BAD, RM_VR, RM_VW, RM_V, RM_MR, RM_MW, RM_GR, RM_GW, RM_G }; // vector or memory read, written; vector only;
-                                                                      // memory only; general or memory; general written
+enum {
+    RM_BAD,
+    RM_VR,
+    RM_VW,
+    RM_V,
+    RM_MR,
+    RM_MW,
+    RM_GR,
+    RM_GW,
+    RM_G
+}; // vector or memory read, written; vector only;
+   // memory only; general or memory; general written
 enum { REG_V, REG_GR, REG_GW, REG_GRW, REG_X };
 
 struct verify_simd {
@@ -91,10 +122,10 @@ struct vinsn {
     bool interior;              // inside one, not its head
     uint8_t target;             // enum target_flag
     bool is_exit;               // a patchable exit
-    uint16_t fall, jump; // where control goes from here: instruction plus one, 0 for nowhere
-    uint8_t visit;       // of the search for cycles
+    uint16_t fall, jump;        // where control goes from here: instruction plus one, 0 for nowhere
+    uint8_t visit;              // of the search for cycles
     int32_t disp;
-    uint64_t imm;               // sign-extended; of branches the displacement
+    uint64_t imm; // sign-extended; of branches the displacement
     const struct verify_form *form;
 };
 
@@ -118,8 +149,8 @@ struct vstate {
     uint64_t value[3]; // of r8, r9, r10
     uint16_t size;     // of the operand at [r9 + r8]; 0: there is none
     bool writable;
-    uint8_t bounced;   // the operand is in the buffer and must be written back
-    uint8_t held;      // scratch << 4 | guest register whose value waits there, exchanged; 0: none
+    uint8_t bounced; // the operand is in the buffer and must be written back
+    uint8_t held;    // scratch << 4 | guest register whose value waits there, exchanged; 0: none
     bool reached;
 };
 
@@ -128,9 +159,9 @@ struct verifier {
     struct error *err;
     struct vinsn *insns; // count of them, and one more that ends the last
     unsigned count;
-    uint16_t *index;     // of the instruction that starts at an offset, plus one; 0: none
+    uint16_t *index;      // of the instruction that starts at an offset, plus one; 0: none
     struct vstate *state; // before each instruction
-    void *capstone;      // struct of verify_decode.c
+    void *capstone;       // struct of verify_decode.c
 };
 
 // Fills v's buffers, which belong to the calling thread. 0 or -1 with err.
@@ -143,8 +174,21 @@ int verify_reject(struct verifier *v, unsigned i, const char *rule);
 // ---- Pass 2: listed sequences (verify_sequence.c) -------------------------------------------------------------------
 
 enum verify_sequence {
-    SEQ_NONE, SEQ_TRANSFER, SEQ_LOOKUP, SEQ_STRING, SEQ_MASKMOVE, SEQ_SEGMENT_BASE, SEQ_PUSHF, SEQ_POPF, SEQ_RDTSC,
-    SEQ_CROSSING, SEQ_LIVE, SEQ_COMPARE, SEQ_BIT_LOCKED, SEQ_STUB_CALL, SEQ_COLD,
+    SEQ_NONE,
+    SEQ_TRANSFER,
+    SEQ_LOOKUP,
+    SEQ_STRING,
+    SEQ_MASKMOVE,
+    SEQ_SEGMENT_BASE,
+    SEQ_PUSHF,
+    SEQ_POPF,
+    SEQ_RDTSC,
+    SEQ_CROSSING,
+    SEQ_LIVE,
+    SEQ_COMPARE,
+    SEQ_BIT_LOCKED,
+    SEQ_STUB_CALL,
+    SEQ_COLD,
 };
 
 void verify_find_sequences(struct verifier *v);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define HEAD "45 8d 98 00 00 00 00 " // lea r11d,[r8+0]
+#define HEAD "45 8d 98 00 00 00 00 "   // lea r11d,[r8+0]
 #define END  " 45 8d 43 10 @jmp=EXIT " // lea r8d,[r11+10h]
 #define CPL3 (3u << MODE_CPL_SHIFT)
 
@@ -22,14 +22,13 @@
 #define LOOKUP_WRITE LOOKUP_OF("$TAG_WRITE", "$ADDEND", "03")
 #define MISS         " :m 44 89 d1 41 ba $READ4 @call=SOFT_MISS e9 >h "
 // The bounced store in its tail.
-#define MISS_WRITE                                                                                                     \
-    " :m 44 89 d1 41 ba $WRITE4 @call=SOFT_MISS e9 >h 43 89 04 01 41 ba $ZERO @call=WRITEBACK e9 >next "
-#define TRANSFER "c4 42 03 f7 c8 4f 8b 4c cd 00 47 8b 0c 81 41 ff e1 " // shrx, mov, mov, jmp r9
+#define MISS_WRITE " :m 44 89 d1 41 ba $WRITE4 @call=SOFT_MISS e9 >h 43 89 04 01 41 ba $ZERO @call=WRITEBACK e9 >next "
+#define TRANSFER   "c4 42 03 f7 c8 4f 8b 4c cd 00 47 8b 0c 81 41 ff e1 " // shrx, mov, mov, jmp r9
 // The counter and its offset; the shift count is 32.
 #define RDTSC_OF(count)                                                                                                \
     "0f 31 41 ba " count " c4 e2 a9 f7 d2 48 8d 04 10 4d 8b 8f $TSC_OFFSET 4a 8d 04 08 c4 e2 ab f7 d0 89 c0"
-#define LOAD     "43 8b 04 01 " // mov eax,[r9+r8]
-#define STORE    "43 89 04 01 " // mov [r9+r8],eax
+#define LOAD  "43 8b 04 01 " // mov eax,[r9+r8]
+#define STORE "43 89 04 01 " // mov [r9+r8],eax
 
 struct example {
     const char *text;
@@ -66,57 +65,57 @@ static void test_instructions(void **state) {
         {HEAD "0f 34" END, LIST, 0},                         // SYSENTER
         {HEAD "cd 80" END, LIST, 0},                         // INT
         {HEAD "cc" END, LIST, 0},
-        {HEAD "e4 60" END, LIST, 0}, // IN
-        {HEAD "ee" END, LIST, 0},    // OUT
-        {HEAD "6c" END, LIST, 0},    // INSB
-        {HEAD "f4" END, LIST, 0},    // HLT
-        {HEAD "fa" END, LIST, 0},    // CLI
-        {HEAD "f3 0f ae d8" END, LIST, 0}, // WRGSBASE
-        {HEAD "f3 0f ae c0" END, LIST, 0}, // RDFSBASE
-        {HEAD "0f 01 f8" END, LIST, 0},    // SWAPGS
-        {HEAD "0f 01 ee" END, LIST, 0},    // RDPKRU
-        {HEAD "0f 01 d0" END, LIST, 0},    // XGETBV
+        {HEAD "e4 60" END, LIST, 0},          // IN
+        {HEAD "ee" END, LIST, 0},             // OUT
+        {HEAD "6c" END, LIST, 0},             // INSB
+        {HEAD "f4" END, LIST, 0},             // HLT
+        {HEAD "fa" END, LIST, 0},             // CLI
+        {HEAD "f3 0f ae d8" END, LIST, 0},    // WRGSBASE
+        {HEAD "f3 0f ae c0" END, LIST, 0},    // RDFSBASE
+        {HEAD "0f 01 f8" END, LIST, 0},       // SWAPGS
+        {HEAD "0f 01 ee" END, LIST, 0},       // RDPKRU
+        {HEAD "0f 01 d0" END, LIST, 0},       // XGETBV
         {HEAD "65 67 0f ae 20" END, LIST, 0}, // XSAVE
         {HEAD "65 67 0f ae 00" END, LIST, 0}, // FXSAVE
         {HEAD "65 67 d9 30" END, LIST, 0},    // FNSTENV
         {HEAD "65 67 dd 30" END, LIST, 0},    // FNSAVE
         {HEAD "8e d8" END, LIST, 0},          // MOV DS
         {HEAD "8c d8" END, LIST, 0},
-        {HEAD "0f b2 00" END, LIST, 0},       // LSS
-        {HEAD "0f 20 c0" END, LIST, 0},       // MOV EAX,CR0
-        {HEAD "0f 01 10" END, LIST, 0},       // LGDT
-        {HEAD "0f 00 c8" END, LIST, 0},       // STR
-        {HEAD "0f 30" END, LIST, 0},          // WRMSR
+        {HEAD "0f b2 00" END, LIST, 0},                     // LSS
+        {HEAD "0f 20 c0" END, LIST, 0},                     // MOV EAX,CR0
+        {HEAD "0f 01 10" END, LIST, 0},                     // LGDT
+        {HEAD "0f 00 c8" END, LIST, 0},                     // STR
+        {HEAD "0f 30" END, LIST, 0},                        // WRMSR
         {HEAD "0f 31" END, "only in a listed sequence", 0}, // RDTSC
-        {HEAD "0f 01 f9" END, LIST, 0},       // RDTSCP
-        {HEAD "0f c7 f8" END, LIST, 0},       // RDSEED
-        {HEAD "f3 0f c7 f8" END, "repeat prefix", 0}, // RDPID
+        {HEAD "0f 01 f9" END, LIST, 0},                     // RDTSCP
+        {HEAD "0f c7 f8" END, LIST, 0},                     // RDSEED
+        {HEAD "f3 0f c7 f8" END, "repeat prefix", 0},       // RDPID
         {HEAD "c3" END, LIST, 0},
         {HEAD "cb" END, LIST, 0},
         {HEAD "cf" END, LIST, 0},
-        {HEAD "c8 10 00 00" END, LIST, 0},    // ENTER
-        {HEAD "c9" END, LIST, 0},             // LEAVE
-        {HEAD "ff 28" END, LIST, 0},          // JMP far
-        {HEAD "ff d0" END, LIST, 0},          // CALL RAX
-        {HEAD "d7" END, LIST, 0},             // XLAT
-        {HEAD "63 c1" END, LIST, 0},          // MOVSXD
-        {HEAD "06" END, LIST, 0},             // no instruction
-        {HEAD "0f ff c0" END, LIST, 0},       // UD0
+        {HEAD "c8 10 00 00" END, LIST, 0},            // ENTER
+        {HEAD "c9" END, LIST, 0},                     // LEAVE
+        {HEAD "ff 28" END, LIST, 0},                  // JMP far
+        {HEAD "ff d0" END, LIST, 0},                  // CALL RAX
+        {HEAD "d7" END, LIST, 0},                     // XLAT
+        {HEAD "63 c1" END, LIST, 0},                  // MOVSXD
+        {HEAD "06" END, LIST, 0},                     // no instruction
+        {HEAD "0f ff c0" END, LIST, 0},               // UD0
         {HEAD "f3 0f bc c1" END, "repeat prefix", 0}, // TZCNT
         {HEAD "0f bc c1" END, NULL, 0},               // BSF
         {HEAD "0f b8 c1" END, "cannot decode", 0},    // no POPCNT
         {HEAD "f3 0f b8 c1" END, NULL, 0},
         {HEAD "f0 01 d8" END, "cannot decode", 0}, // LOCK on a register
-        {HEAD "65 67 f0 01 18" END, NULL, 0}, // add gs:[eax],ebx: prefixes in another order, but each once
+        {HEAD "65 67 f0 01 18" END, NULL, 0},      // add gs:[eax],ebx: prefixes in another order, but each once
         {HEAD "65 67 f0 39 18" END, "cannot decode", 0},
         {HEAD "66 66 90" END, "repeated", 0},
         {HEAD "2e 01 d8" END, "segment override", 0},
-        {HEAD "c5 f8 58 c1" END, LIST, 0},             // VADDPS
-        {HEAD "62 f1 7c 48 58 c1" END, LIST, 0},       // EVEX
-        {HEAD "c4 e2 7b f7 c1" END, LIST, 0},          // shrx eax,ecx,eax
-        {HEAD "c4 42 0b f7 c0" END, LIST, 0},          // shrx r8d,r8d,r14d
+        {HEAD "c5 f8 58 c1" END, LIST, 0},                      // VADDPS
+        {HEAD "62 f1 7c 48 58 c1" END, LIST, 0},                // EVEX
+        {HEAD "c4 e2 7b f7 c1" END, LIST, 0},                   // shrx eax,ecx,eax
+        {HEAD "c4 42 0b f7 c0" END, LIST, 0},                   // shrx r8d,r8d,r14d
         {HEAD "41 b9 0f 00 00 00 c4 42 32 f5 c9" END, NULL, 0}, // mov r9d,15; pext r9d,r9d,r9d
-        {HEAD "c4 42 22 f5 c8" END, "host address", 0}, // with r8, which is not known
+        {HEAD "c4 42 22 f5 c8" END, "host address", 0},         // with r8, which is not known
     };
     CHECK_ALL(examples);
 }
@@ -126,48 +125,48 @@ static void test_instructions(void **state) {
 static void test_registers(void **state) {
     (void)state;
     static const struct example examples[] = {
-        {HEAD "41 01 c4" END, NULL, 0},                   // add r12d,eax
-        {HEAD "66 41 01 c4" END, NULL, 0},                // add r12w,ax
-        {HEAD "41 00 c4" END, "byte registers", 0},       // add r12b,al
-        {HEAD "89 c4" END, "reserved register", 0},       // mov esp,eax
-        {HEAD "40 88 c4" END, "reserved register", 0},    // mov spl,al
-        {HEAD "88 c4" END, NULL, 0},                      // mov ah,al
-        {HEAD "41 89 c3" END, "reserved register", 0},    // mov r11d,eax
+        {HEAD "41 01 c4" END, NULL, 0},                // add r12d,eax
+        {HEAD "66 41 01 c4" END, NULL, 0},             // add r12w,ax
+        {HEAD "41 00 c4" END, "byte registers", 0},    // add r12b,al
+        {HEAD "89 c4" END, "reserved register", 0},    // mov esp,eax
+        {HEAD "40 88 c4" END, "reserved register", 0}, // mov spl,al
+        {HEAD "88 c4" END, NULL, 0},                   // mov ah,al
+        {HEAD "41 89 c3" END, "reserved register", 0}, // mov r11d,eax
         {HEAD "41 89 c5" END, "reserved register", 0},
         {HEAD "41 89 c6" END, "reserved register", 0},
         {HEAD "41 89 c7" END, "reserved register", 0},
-        {HEAD "44 89 f8" END, "reserved register", 0},    // mov eax,r15d
+        {HEAD "44 89 f8" END, "reserved register", 0}, // mov eax,r15d
         {HEAD "41 bf 00 00 00 00" END, "reserved register", 0},
-        {HEAD "41 97" END, "reserved register", 0},       // xchg r15d,eax
-        {HEAD "41 0f cf" END, "reserved register", 0},    // bswap r15d
-        {HEAD "45 8d 3b" END, "reserved register", 0},    // lea r15d,[r11]
-        {HEAD "41 8d 07" END, "reserved register", 0},    // lea eax,[r15]
-        {HEAD "8d 04 24" END, "reserved register", 0},    // lea eax,[rsp]
-        {HEAD "44 89 c8" END, "host address", 0},         // mov eax,r9d
+        {HEAD "41 97" END, "reserved register", 0},    // xchg r15d,eax
+        {HEAD "41 0f cf" END, "reserved register", 0}, // bswap r15d
+        {HEAD "45 8d 3b" END, "reserved register", 0}, // lea r15d,[r11]
+        {HEAD "41 8d 07" END, "reserved register", 0}, // lea eax,[r15]
+        {HEAD "8d 04 24" END, "reserved register", 0}, // lea eax,[rsp]
+        {HEAD "44 89 c8" END, "host address", 0},      // mov eax,r9d
         {HEAD "48 01 d8" END, "64-bit", 0},
         {HEAD "48 89 d8" END, "64-bit", 0},
         {HEAD "48 b8 00 00 00 00 01 00 00 00" END, "64-bit", 0},
         {HEAD "48 63 c1" END, LIST, 0},
         {HEAD "48 98" END, "64-bit", 0},
-        {HEAD "4a 8d 34 36 89 f6" END, "64-bit", 0},      // lea rsi,[rsi+r14] without its string
-        {HEAD "4c 87 c9 4c 87 c9" END, NULL, 0},          // xchg r9,rcx twice
+        {HEAD "4a 8d 34 36 89 f6" END, "64-bit", 0}, // lea rsi,[rsi+r14] without its string
+        {HEAD "4c 87 c9 4c 87 c9" END, NULL, 0},     // xchg r9,rcx twice
         {HEAD "4c 87 c9" END, "waits in a scratch register", 0},
         {HEAD "4c 87 c9 01 d8 4c 87 c9" END, "waits in a scratch register", 0},
         {HEAD "4c 87 c9 4c 87 c1" END, "waits in a scratch register", 0},
-        {HEAD "4c 87 c0" END, "64-bit", 0},               // xchg r8,rax
-        {HEAD "4c 87 f9" END, "64-bit", 0},               // xchg r15,rcx
+        {HEAD "4c 87 c0" END, "64-bit", 0}, // xchg r8,rax
+        {HEAD "4c 87 f9" END, "64-bit", 0}, // xchg r15,rcx
         {HEAD "4c 87 c9 e3 >>l 4c 87 c9 :l" END, "one has exchanged", 0},
-        {HEAD "50 58" END, "listed sequence", 0},         // push rax; pop rax
-        {HEAD "9c 41 58 9c 41 5a" END, NULL, 0},          // pushfq; pop r8; pushfq; pop r10
+        {HEAD "50 58" END, "listed sequence", 0}, // push rax; pop rax
+        {HEAD "9c 41 58 9c 41 5a" END, NULL, 0},  // pushfq; pop r8; pushfq; pop r10
         {HEAD "9c" END, "listed sequence", 0},
         {HEAD "9c 58" END, "listed sequence", 0},
         {HEAD "41 b9 00 00 00 00 41 81 e1 d5 0c 00 00 41 51 9d" END, NULL, 0},
         {HEAD "41 b9 00 00 00 00 41 81 e1 d5 0d 00 00 41 51 9d" END, "listed sequence", 0}, // with TF
         {HEAD "41 81 e1 d5 0c 00 00 41 51 9d" END, "host address", 0},
         {HEAD "0f 28 c1" END, NULL, 0},
-        {HEAD "44 0f 28 c1" END, "vector register", 0},   // xmm8
+        {HEAD "44 0f 28 c1" END, "vector register", 0}, // xmm8
         {HEAD "41 0f 28 c0" END, "vector register", 0},
-        {HEAD "66 48 0f 6e c0" END, "64-bit", 0},         // movq xmm0,rax
+        {HEAD "66 48 0f 6e c0" END, "64-bit", 0}, // movq xmm0,rax
     };
     CHECK_ALL(examples);
 }
@@ -177,20 +176,20 @@ static void test_registers(void **state) {
 static void test_memory(void **state) {
     (void)state;
     static const struct example examples[] = {
-        {HEAD "65 67 8b 44 91 10" END, NULL, 0},              // mov eax,gs:[ecx+edx*4+16]
+        {HEAD "65 67 8b 44 91 10" END, NULL, 0}, // mov eax,gs:[ecx+edx*4+16]
         {HEAD "65 67 8b 44 91 10" END, "soft block", MODE_SOFT},
         {HEAD "65 8b 00" END, "gs without 67h", 0},
         {HEAD "67 8b 00" END, "67h without gs", 0},
         {HEAD "8b 00" END, "outside the window", 0},
-        {HEAD "64 67 8b 00" END, "segment override", 0},      // fs
+        {HEAD "64 67 8b 00" END, "segment override", 0}, // fs
         {HEAD "8b 05 00 00 00 00" END, "RIP-relative", 0},
         {HEAD "65 67 8b 05 00 00 00 00" END, "RIP-relative", 0},
         {HEAD "8b 04 25 00 00 00 00" END, "outside the window", 0},
-        {HEAD "65 67 41 8b 07" END, "not the guest's", 0},    // gs:[r15d]
-        {HEAD "8b 44 24 10" END, "outside the window", 0},    // the host stack
-        {HEAD "43 8b 04 c1" END, "nothing more", 0},          // [r9+r8*8]
+        {HEAD "65 67 41 8b 07" END, "not the guest's", 0}, // gs:[r15d]
+        {HEAD "8b 44 24 10" END, "outside the window", 0}, // the host stack
+        {HEAD "43 8b 04 c1" END, "nothing more", 0},       // [r9+r8*8]
         {HEAD LOAD END, "without a lookup", 0},
-        {HEAD "a4" END, "listed sequence", 0},                // MOVSB alone
+        {HEAD "a4" END, "listed sequence", 0}, // MOVSB alone
         {HEAD "4a 8d 34 36 4a 8d 3c 37 f3 a4 89 f6 89 ff" END, NULL, 0},
         {HEAD "4a 8d 34 36 4a 8d 3c 37 f3 a4 89 f6 89 ff" END, "soft block", MODE_SOFT},
         {HEAD "4a 8d 34 36 4a 8d 3c 37 f3 a4 89 f6" END, "64-bit", 0},
@@ -199,8 +198,8 @@ static void test_memory(void **state) {
         {HEAD "4a 8d 3c 37 f3 aa 89 ff" END, NULL, 0},
         {HEAD "66 0f f7 c1" END, "MASKMOV", 0},
         {HEAD "65 67 66 0f f7 c1" END, NULL, 0},
-        {HEAD "65 67 0f ab 18" END, NULL, 0},                 // bts gs:[eax],ebx
-        {HEAD "41 0f ab 5f 00" END, "no business", 0},        // bts [r15],ebx
+        {HEAD "65 67 0f ab 18" END, NULL, 0},          // bts gs:[eax],ebx
+        {HEAD "41 0f ab 5f 00" END, "no business", 0}, // bts [r15],ebx
     };
     CHECK_ALL(examples);
 }
@@ -221,7 +220,7 @@ static void test_vcpu(void **state) {
         {HEAD "41 89 87 $CALLOUT_ENTRY" END, "not a listed field", 0},
         {HEAD "41 89 87 $SYS_FLAGS" END, NULL, MODE_IOPL_OK},
         {HEAD "41 89 87 $SYS_FLAGS" END, "IOPL", 0},
-        {HEAD "41 03 87 $TMP" END, "no business", 0},         // add eax,[tmp]
+        {HEAD "41 03 87 $TMP" END, "no business", 0}, // add eax,[tmp]
         {HEAD "f0 41 81 b7 $TMP 00 00 00 00" END, "no business", 0},
         {HEAD "41 8b 84 07 $TMP" END, "an index beside r15", 0},
         {HEAD "43 8b 8c 8f $TAG_READ" END, "an index beside r15", 0},
@@ -238,16 +237,16 @@ static void test_lookup(void **state) {
     static const struct example examples[] = {
         {HEAD LOOKUP LOAD END MISS, NULL, 0},
         {HEAD LOOKUP "66 43 8b 04 01" END MISS, NULL, 0},
-        {HEAD LOOKUP "43 dd 04 01" END MISS, "more bytes", 0},        // fld qword
+        {HEAD LOOKUP "43 dd 04 01" END MISS, "more bytes", 0}, // fld qword
         {HEAD LOOKUP "43 0f 10 04 01" END MISS, "more bytes", 0},
         {HEAD LOOKUP STORE END MISS, "lookup for reading", 0},
         {HEAD LOOKUP "43 01 04 01" END MISS, "lookup for reading", 0},
         {HEAD LOOKUP_WRITE STORE ":next" END MISS_WRITE, NULL, 0},
         {HEAD LOOKUP_WRITE "43 01 04 01 :next" END MISS_WRITE, NULL, 0},
-        {HEAD LOOKUP "45 89 c0 " LOAD END MISS, "without a lookup", 0},       // mov r8d,r8d
+        {HEAD LOOKUP "45 89 c0 " LOAD END MISS, "without a lookup", 0},          // mov r8d,r8d
         {HEAD LOOKUP "41 b9 00 00 00 00 " LOAD END MISS, "without a lookup", 0}, // mov r9d,0
         {HEAD LOOKUP "43 8b 44 01 04" END MISS, "nothing more", 0},
-        {HEAD LOOKUP "43 0f a3 04 01" END MISS, "may leave the operand", 0},  // bt [r9+r8],eax
+        {HEAD LOOKUP "43 0f a3 04 01" END MISS, "may leave the operand", 0}, // bt [r9+r8],eax
         {HEAD LOOKUP "41 ba $CPUID @call=CALLOUT " LOAD END MISS, "without a lookup", 0},
         {HEAD LOOKUP LOAD END MISS, "this mode's software TLB", CPL3},
         {HEAD LOOKUP_OF("$TAG_READ_USER", "$ADDEND_USER", "03") LOAD END MISS, NULL, CPL3},
@@ -292,7 +291,7 @@ static void test_control(void **state) {
         {HEAD "41 ff e1" END, "indirect jump", 0},
         {HEAD "ff e0" END, "indirect jump", 0},
         {HEAD "65 67 ff 20" END, "indirect jump", 0},
-        {HEAD "45 8d 03 c4 42 03 f7 c8 4f 8b 4c cd 00 41 ff e1", LIST, 0},      // an entry is not loaded
+        {HEAD "45 8d 03 c4 42 03 f7 c8 4f 8b 4c cd 00 41 ff e1", LIST, 0}, // an entry is not loaded
         {HEAD "75 >>in 45 8d 03 :transfer c4 42 03 f7 c8 :in 4f 8b 4c cd 00 47 8b 0c 81 41 ff e1 :after",
          "into a listed sequence", 0},
         {HEAD "0f 85 >l 90 :l" END, NULL, 0},
@@ -390,7 +389,7 @@ static void test_input(void **state) {
 
 // The block's own bytes: mov r8, address; movzx r9d,[r8]; mov r10,-1; lea r9,[r9+r10]; xchg and test.
 #define SELF_CHECK                                                                                                     \
-    HEAD "49 b8 08 50 34 12 00 7f 00 00 45 0f b6 08 49 ba ff ff ff ff ff ff ff ff 4f 8d 0c 11 4c 87 c9 e3 >>good "    \
+    HEAD "49 b8 08 50 34 12 00 7f 00 00 45 0f b6 08 49 ba ff ff ff ff ff ff ff ff 4f 8d 0c 11 4c 87 c9 e3 >>good "     \
          "4c 87 c9" END ":good 4c 87 c9" END
 
 static void test_self_check(void **state) {
