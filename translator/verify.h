@@ -60,7 +60,6 @@ enum verify_form_flag {
     FORM_LOCK = 1 << 0,       // LOCK is allowed with a memory destination
     FORM_VCPU = 1 << 1,       // a plain move or test that may have an operand in the vCPU structure
     FORM_MEM = 1 << 2,        // memory form only
-    FORM_REG = 1 << 3,        // register form only
     FORM_BIT_OFFSET = 1 << 4, // BT r/m,r: reaches beyond its operand
     FORM_F2 = 1 << 5,         // mandatory prefix
     FORM_F3 = 1 << 6,
@@ -76,19 +75,19 @@ struct verify_form {
     uint8_t flags;             // enum verify_form_flag
 };
 
+// What ModRM.r/m may be, and what is done to it.
 enum {
     RM_BAD,
-    RM_VR,
-    RM_VW,
-    RM_V,
-    RM_MR,
-    RM_MW,
-    RM_GR,
-    RM_GW,
-    RM_G
-}; // vector or memory read, written; vector only;
-   // memory only; general or memory; general written
-enum { REG_V, REG_GR, REG_GW, REG_GRW, REG_X };
+    RM_VR, // vector register or memory, read
+    RM_VW, // written
+    RM_V,  // vector register only, read
+    RM_MR, // memory only, read
+    RM_MW, // written
+    RM_GR, // general register or memory, read
+    RM_GW, // written
+};
+// ModRM.reg: vector register; general register, read or written; an extension of the opcode.
+enum { REG_V, REG_GR, REG_GW, REG_X };
 
 struct verify_simd {
     uint8_t size; // of the memory operand

@@ -16,8 +16,14 @@ static int teardown(void **state) {
 }
 
 static struct recipe exits_to(uint32_t offset, uint16_t first, uint16_t second) {
-    return (struct recipe){.frame = 7, .next_frame = CACHE_NO_FRAME, .offset = offset, .mode = MODE_A, .host_size = 100,
-                           .guest_size = 8, .exit_count = 2, .target = {first, second}};
+    return (struct recipe){.frame = 7,
+                           .next_frame = CACHE_NO_FRAME,
+                           .offset = offset,
+                           .mode = MODE_A,
+                           .host_size = 100,
+                           .guest_size = 8,
+                           .exit_count = 2,
+                           .target = {first, second}};
 }
 
 static void test_found(void **state) {
@@ -36,8 +42,8 @@ static void test_host_addresses(void **state) {
     struct fixture *f = *state;
     struct block *blocks[200];
     for (unsigned i = 0; i < 200; i++) {
-        const struct recipe recipe = {.frame = i, .next_frame = CACHE_NO_FRAME, .mode = MODE_A, .guest_size = 4,
-                                      .host_size = 33 + i * 37 % 5000};
+        const struct recipe recipe = {
+            .frame = i, .next_frame = CACHE_NO_FRAME, .mode = MODE_A, .guest_size = 4, .host_size = 33 + i * 37 % 5000};
         blocks[i] = fixture_add(f, &recipe);
     }
     for (unsigned i = 0; i < 200; i++) {
@@ -53,7 +59,8 @@ static void test_host_addresses(void **state) {
     assert_null(cache_block_at(f->cache, f->miss));
     assert_null(cache_block_at(f->cache, blocks[199]->host + 8192));
     cache_kill_frame(f->cache, 100);
-    assert_ptr_equal(cache_block_at(f->cache, blocks[100]->host + 1), blocks[100]); // dead, but its code still lies there
+    assert_ptr_equal(cache_block_at(f->cache, blocks[100]->host + 1),
+                     blocks[100]); // dead, but its code still lies there
 }
 
 static void test_links(void **state) {
@@ -78,8 +85,13 @@ static void test_links(void **state) {
 
 static void test_kill_cuts_every_way_in(void **state) {
     struct fixture *f = *state;
-    const struct recipe a = exits_to(0, 0x40, 0), b = exits_to(0x40, 0, 0x40), other = {
-        .frame = 7, .next_frame = CACHE_NO_FRAME, .offset = 0x40, .mode = MODE_B, .host_size = 50, .guest_size = 4};
+    const struct recipe a = exits_to(0, 0x40, 0), b = exits_to(0x40, 0, 0x40),
+                        other = {.frame = 7,
+                                 .next_frame = CACHE_NO_FRAME,
+                                 .offset = 0x40,
+                                 .mode = MODE_B,
+                                 .host_size = 50,
+                                 .guest_size = 4};
     struct block *first = fixture_add(f, &a), *second = fixture_add(f, &b), *third = fixture_add(f, &other);
     cache_link(f->cache, first, 0, second);
     cache_link(f->cache, second, 0, first);
@@ -98,8 +110,8 @@ static void test_kill_cuts_every_way_in(void **state) {
 
 static void test_crossing_dies_with_either_frame(void **state) {
     struct fixture *f = *state;
-    const struct recipe crossing = {.frame = 7, .next_frame = 9, .offset = 0xffe, .mode = MODE_A, .host_size = 50,
-                                    .guest_size = 5};
+    const struct recipe crossing = {
+        .frame = 7, .next_frame = 9, .offset = 0xffe, .mode = MODE_A, .host_size = 50, .guest_size = 5};
     for (unsigned frame = 7; frame <= 9; frame += 2) {
         struct block *block = fixture_add(f, &crossing);
         fixture_plain(f, 9, 0x10, MODE_A);
@@ -162,9 +174,9 @@ static void test_soft_map(void **state) {
     struct fixture *f = *state;
     assert_null(cache_soft_map(f->cache, 7));
     cache_soft_forget(f->cache, 7);
-    cache_soft_set(f->cache, 7, 0);
-    cache_soft_set(f->cache, 7, 4095);
-    cache_soft_set(f->cache, 7, 64);
+    cache_soft_set(f->cache, 7, 0, 0);
+    cache_soft_set(f->cache, 7, 4095, 0);
+    cache_soft_set(f->cache, 7, 64, 0);
     const uint64_t *map = cache_soft_map(f->cache, 7);
     for (unsigned i = 0; i < 4096; i++)
         assert_int_equal(map[i >> 6] >> (i & 63) & 1, i == 0 || i == 64 || i == 4095);
@@ -190,9 +202,16 @@ static void test_arena(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_found), TEST(test_host_addresses), TEST(test_links), TEST(test_kill_cuts_every_way_in),
-        TEST(test_crossing_dies_with_either_frame), TEST(test_loose), TEST(test_revive),
-        TEST(test_wrong_form_is_not_revived), TEST(test_soft_map), TEST(test_arena),
+        TEST(test_found),
+        TEST(test_host_addresses),
+        TEST(test_links),
+        TEST(test_kill_cuts_every_way_in),
+        TEST(test_crossing_dies_with_either_frame),
+        TEST(test_loose),
+        TEST(test_revive),
+        TEST(test_wrong_form_is_not_revived),
+        TEST(test_soft_map),
+        TEST(test_arena),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

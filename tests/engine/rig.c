@@ -11,7 +11,8 @@
 #define RW 2u
 #define US 4u
 
-// ---- Devices ---------------------------------------------------------------------------------------------------------------
+// ---- Devices
+// ---------------------------------------------------------------------------------------------------------------
 
 static void log_access(struct rig *rig, uint64_t gpa, unsigned size, uint64_t value, bool write) {
     struct rig_access *access = &rig->accesses[rig->access_count++ % RIG_DEVICE_LOG];
@@ -52,7 +53,8 @@ static uint8_t acknowledge(void *opaque) {
     return IRQ_VECTOR;
 }
 
-// ---- Creation --------------------------------------------------------------------------------------------------------------
+// ---- Creation
+// --------------------------------------------------------------------------------------------------------------
 
 void rig_open(struct rig *rig, const struct rig_options *options) {
     struct error err;
@@ -64,9 +66,17 @@ void rig_open(struct rig *rig, const struct rig_options *options) {
     assert_int_equal(io_bus_register(rig->io, 0x90, 1, port_read, port_write, rig, &err), 0);
     assert_int_equal(mmio_bus_register(rig->mmio, DEVICE_GPA, DEVICE_SIZE, device_read, device_write, rig, &err), 0);
     const struct cpu_config config = {
-        .ram = &rig->ram, .io = rig->io, .mmio = rig->mmio, .log = &rig->log, .stats = &rig->stats,
-        .policy = options->policy, .verify = options->verify, .no_link = options->no_link,
-        .cache_mib = options->cache_mib ? options->cache_mib : 4, .acknowledge = acknowledge, .opaque = rig,
+        .ram = &rig->ram,
+        .io = rig->io,
+        .mmio = rig->mmio,
+        .log = &rig->log,
+        .stats = &rig->stats,
+        .policy = options->policy,
+        .verify = options->verify,
+        .no_link = options->no_link,
+        .cache_mib = options->cache_mib ? options->cache_mib : 4,
+        .acknowledge = acknowledge,
+        .opaque = rig,
     };
     rig->vcpu = vcpu_create(&config, &err);
     if (!rig->vcpu)
@@ -83,7 +93,8 @@ void rig_close(struct rig *rig) {
     ram_destroy(&rig->ram);
 }
 
-// ---- Memory ----------------------------------------------------------------------------------------------------------------
+// ---- Memory
+// ----------------------------------------------------------------------------------------------------------------
 
 static void set32(struct rig *rig, uint32_t gpa, uint32_t value) {
     memcpy(rig->ram.host + gpa, &value, 4);
@@ -173,20 +184,27 @@ void rig_map(struct rig *rig, uint32_t linear, uint64_t entry) {
     rig_put(rig, table + (linear >> 12 & 1023) * 4, (uint32_t)entry);
 }
 
-// ---- Runs ------------------------------------------------------------------------------------------------------------------
+// ---- Runs
+// ------------------------------------------------------------------------------------------------------------------
 
 void rig_start(struct rig *rig, uint32_t eip, unsigned cpl, bool interrupts) {
     struct cpu_state state = {
-        .eip = eip, .eflags = 2 | 3u << 12 | (interrupts ? EFLAGS_IF : 0),
-        .cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP, .cr3 = PAGE_DIRECTORY,
-        .cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PSE | CR4_PGE, .gdt_base = GUEST_GDT, .gdt_limit = 0xff,
-        .idt_base = GUEST_IDT, .idt_limit = 0x7ff,
+        .eip = eip,
+        .eflags = 2 | 3u << 12 | (interrupts ? EFLAGS_IF : 0),
+        .cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP,
+        .cr3 = PAGE_DIRECTORY,
+        .cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PSE | CR4_PGE,
+        .gdt_base = GUEST_GDT,
+        .gdt_limit = 0xff,
+        .idt_base = GUEST_IDT,
+        .idt_limit = 0x7ff,
     };
     for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++) {
         bool code = seg == CPU_SEG_CS;
         state.seg[seg] = (struct cpu_segment){
             .selector = (uint16_t)(cpl ? (code ? SEL_CODE3 : SEL_DATA3) : (code ? SEL_CODE0 : SEL_DATA0)),
-            .attr = (uint16_t)(0xc00 | (code ? 0x9b : 0x93) | cpl << 5), .limit = 0xffffffff};
+            .attr = (uint16_t)(0xc00 | (code ? 0x9b : 0x93) | cpl << 5),
+            .limit = 0xffffffff};
     }
     state.tr = (struct cpu_segment){.selector = SEL_TSS, .attr = 0x8b, .base = GUEST_TSS, .limit = 0x67};
     state.gpr[CPU_ESP] = cpl ? USER_STACK_TOP : STACK0_TOP;
@@ -262,15 +280,17 @@ void rig_compare(const struct rig_result *wanted, const struct rig_result *got, 
         fail_msg("%s: another part of the state differs", what);
 }
 
-// ---- Programs --------------------------------------------------------------------------------------------------------------
+// ---- Programs
+// --------------------------------------------------------------------------------------------------------------
 
 const struct rig_program rig_programs[] = {
 #define RIG_ENTRY(label, levels)                                                                                       \
-    {.name = #label, .code = program_##label, .cpls = levels,                                                          \
+    {.name = #label,                                                                                                   \
+     .code = program_##label,                                                                                          \
+     .cpls = levels,                                                                                                   \
      .changes_code = sizeof #label == sizeof "self" && #label[0] == 's',                                               \
      .demand = sizeof #label == sizeof "demand" && #label[0] == 'd'},
-    RIG_PROGRAMS(RIG_ENTRY)
-};
+    RIG_PROGRAMS(RIG_ENTRY)};
 const unsigned rig_program_count = sizeof rig_programs / sizeof rig_programs[0];
 
 const struct rig_program rig_spins[] = {RIG_SPINS(RIG_ENTRY)};

@@ -58,7 +58,7 @@ void rig_start(struct rig *rig, uint32_t eip, unsigned cpl, bool interrupts);
 // The guest address of a label of programs.S.
 uint32_t rig_address(const uint8_t *label);
 uint32_t rig_get(const struct rig *rig, uint32_t gpa);
-void rig_put(struct rig *rig, uint32_t gpa, uint32_t value); // tells the engine
+void rig_put(struct rig *rig, uint32_t gpa, uint32_t value);                  // tells the engine
 void rig_code(struct rig *rig, uint32_t gpa, const void *bytes, size_t size); // likewise
 void rig_map(struct rig *rig, uint32_t linear, uint64_t entry); // a page of SPECIAL or of the first 4 MiB; no flush
 // Runs to the end and expects the program to have stopped by HLT with interrupts off.
@@ -76,14 +76,17 @@ void rig_result(struct rig *rig, struct rig_result *result);
 // Fails, naming the first difference, if two results differ.
 void rig_compare(const struct rig_result *wanted, const struct rig_result *got, const char *what);
 
-// ---- Programs --------------------------------------------------------------------------------------------------------------
+// ---- Programs
+// --------------------------------------------------------------------------------------------------------------
 
 #define RIG_PROGRAMS(X)                                                                                                \
-    X(loops, 3) X(recursion, 3) X(memory, 3) X(strings, 3) X(callouts, 3) X(flags, 3) X(sysenter, 2) X(self, 3)        \
-    X(generate, 3) X(faults, 2) X(demand, 3) X(floating, 3) X(pages, 3)
+    X(loops, 3)                                                                                                        \
+    X(recursion, 3) X(memory, 3) X(strings, 3) X(callouts, 3) X(flags, 3) X(sysenter, 2) X(self, 3) X(generate, 3)     \
+        X(faults, 2) X(demand, 3) X(floating, 3) X(pages, 3)
 #define RIG_SPINS(X)                                                                                                   \
-    X(spin_one, 3) X(spin_blocks, 3) X(spin_memory, 3) X(spin_call, 3) X(spin_callout, 3) X(spin_string, 3)            \
-    X(spin_shadow, 3) X(spin_popf, 3) X(spin_pages, 3) X(spin_crossing, 3)
+    X(spin_one, 3)                                                                                                     \
+    X(spin_blocks, 3) X(spin_memory, 3) X(spin_call, 3) X(spin_callout, 3) X(spin_string, 3) X(spin_shadow, 3)         \
+        X(spin_popf, 3) X(spin_pages, 3) X(spin_crossing, 3)
 
 #define RIG_DECLARE(name, cpls) extern const uint8_t program_##name[];
 RIG_PROGRAMS(RIG_DECLARE)

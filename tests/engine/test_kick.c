@@ -1,12 +1,12 @@
-// A kick at every host instruction (PITFALLS 1). A breakpoint is planted at one host instruction of a warm cache, in blocks
-// and in stubs; the handler that it reaches raises the guest's interrupt line, so that the kick signal arrives exactly
-// there. The guest must end with the same registers, flags, memory and FPU state as without an interrupt, and programs that
-// only an interrupt ends must end: no kick is lost. By default a sample; all of them with RINGSHADE_STRESS=1.
+// A kick at every host instruction (PITFALLS 1). A breakpoint is planted at one host instruction of a warm cache, in
+// blocks and in stubs; the handler that it reaches raises the guest's interrupt line, so that the kick signal arrives
+// exactly there. The guest must end with the same registers, flags, memory and FPU state as without an interrupt, and
+// programs that only an interrupt ends must end: no kick is lost. By default a sample; all of them with
+// RINGSHADE_STRESS=1.
 #include "rig.h"
 
 #include "cache/internal.h"
 
-#include <Zydis/Zydis.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,14 +16,16 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <Zydis/Zydis.h>
 
 #define SITES_MAX   20000
-#define SAMPLE      30  // breakpoints for each program, privilege and form
+#define SAMPLE      30 // breakpoints for each program, privilege and form
 #define SPIN_SAMPLE 40
 #define LATE        4   // rounds of a loop that may pass between a kick and the interrupt
 #define LIMIT       5.0 // seconds for one run
 
-// ---- The breakpoint --------------------------------------------------------------------------------------------------------
+// ---- The breakpoint
+// --------------------------------------------------------------------------------------------------------
 
 enum { BREAK = 0xcc };
 
@@ -79,7 +81,8 @@ static void unplant(void) {
         *arena_rw(cache_arena(plant.rig->engine->cache), plant.address) = plant.saved;
 }
 
-// ---- Host instructions -------------------------------------------------------------------------------------------------------
+// ---- Host instructions
+// -------------------------------------------------------------------------------------------------------
 
 struct sites {
     uint32_t address[SITES_MAX];
@@ -103,7 +106,8 @@ static void add_range(struct sites *sites, const struct rig *rig, uint32_t from,
 static void find_sites(struct sites *sites, const struct rig *rig) {
     const struct engine *e = rig->engine;
     sites->count = 0;
-    add_range(sites, rig, cache_arena(e->cache)->rx, cache_arena(e->cache)->rx + (uint32_t)(e->code_start - cache_arena(e->cache)->rx));
+    add_range(sites, rig, cache_arena(e->cache)->rx,
+              cache_arena(e->cache)->rx + (uint32_t)(e->code_start - cache_arena(e->cache)->rx));
     for (unsigned c = 0; c < CHUNKS; c++) {
         const struct chunk *chunk = &e->cache->chunks[c];
         struct block *const *blocks = (struct block *const *)(void *)chunk->list.base;
@@ -113,7 +117,8 @@ static void find_sites(struct sites *sites, const struct rig *rig) {
     }
 }
 
-// ---- A run that must end -------------------------------------------------------------------------------------------------------
+// ---- A run that must end
+// -------------------------------------------------------------------------------------------------------
 
 static struct {
     pthread_t thread;
@@ -166,7 +171,8 @@ static void run_watched(struct rig *rig, const char *what) {
                  rig->vcpu->abi.eip, vcpu_error_text(rig->vcpu));
 }
 
-// ---- Tests -----------------------------------------------------------------------------------------------------------------------
+// ---- Tests
+// -----------------------------------------------------------------------------------------------------------------------
 
 static const enum mmu_policy forms[] = {MMU_SOFT, MMU_DIRECT};
 static unsigned seed;
@@ -302,7 +308,8 @@ static void test_spins(void **state) {
     signal(SIGALRM, SIG_DFL);
 }
 
-// ---- A thread that kicks as fast as it can -------------------------------------------------------------------------------------------
+// ---- A thread that kicks as fast as it can
+// -------------------------------------------------------------------------------------------
 
 static struct {
     struct rig *rig;

@@ -6,8 +6,13 @@
 #include <stdlib.h>
 
 static const struct rig_options options[] = {
-    {.policy = MMU_SOFT}, {.policy = MMU_DIRECT}, {.policy = MMU_ADAPTIVE}, {.policy = MMU_SOFT, .no_link = true},
-    {.policy = MMU_DIRECT, .no_link = true}, {.policy = MMU_SOFT, .cache_mib = 2}, {.policy = MMU_SOFT, .verify = true},
+    {.policy = MMU_SOFT},
+    {.policy = MMU_DIRECT},
+    {.policy = MMU_ADAPTIVE},
+    {.policy = MMU_SOFT, .no_link = true},
+    {.policy = MMU_DIRECT, .no_link = true},
+    {.policy = MMU_SOFT, .cache_mib = 2},
+    {.policy = MMU_SOFT, .verify = true},
     {.policy = MMU_DIRECT, .verify = true},
 };
 
@@ -24,7 +29,8 @@ static void test_same_everywhere(void **state) {
                 continue;
             for (unsigned round = 0; round < 3; round++) {
                 char what[100];
-                snprintf(what, sizeof what, "%s at CPL %u, options %u, round %u", program->name, slot % 2 * 3, o, round);
+                snprintf(what, sizeof what, "%s at CPL %u, options %u, round %u", program->name, slot % 2 * 3, o,
+                         round);
                 rig_start_program(&rig, program, slot % 2 * 3, round & 1);
                 rig_run(&rig);
                 rig_result(&rig, got);
