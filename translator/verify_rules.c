@@ -105,7 +105,7 @@ static int check_int(struct verifier *v, unsigned i, struct vstate *s) {
         return verify_reject(v, i, "an indirect jump outside the transfer sequence");
     if (f->groups && !(f->groups >> (n->modrm >> 3 & 7) & 1))
         return verify_reject(v, i, "an opcode that is not on the list");
-    if (n->is_mem ? f->flags & FORM_REG : f->flags & FORM_MEM)
+    if (!n->is_mem && (f->flags & FORM_MEM))
         return verify_reject(v, i, "a form that is not on the list");
     if (n->lock && !(access & ACC_W))
         return verify_reject(v, i, "LOCK where it is not allowed");
