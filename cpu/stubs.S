@@ -138,7 +138,7 @@ stub_fault:
     exit_jump 3
 
 stub_link:
-    pop AT(STUB_EXIT_SITE)
+    pop qword ptr AT(STUB_EXIT_SITE)
     exit_jump 2
 
 stub_callout:
