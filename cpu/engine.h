@@ -67,7 +67,7 @@ struct engine {
     void *guard_page; // what seg_base_p of a null selector points to
     void *signal_stack;
     stack_t old_signal_stack; // of the thread, before the run
-    unsigned gs_losses;                                 // in a row at gs_lost_at
+    unsigned gs_losses;       // in a row at gs_lost_at
     uint64_t gs_lost_at;
     bool gs_pinned;                      // the kernel restores the current window's base, not the empty window's
     bool gs_volatile;                    // this host's kernel does not keep gs base across context switches

@@ -201,8 +201,8 @@ static bool ill_in_code(struct vcpu *v, greg_t *regs) {
 
 static const int fault_signals[ENGINE_FAULT_SIGNALS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
-// What a signal does is the process's, not the thread's: the first run of several at once puts the handlers in place and
-// the last one restores what was there before.
+// What a signal does is the process's, not the thread's: the first run of several at once puts the handlers in place
+// and the last one restores what was there before.
 static struct {
     pthread_mutex_t lock;
     unsigned users;

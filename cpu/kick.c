@@ -89,7 +89,8 @@ void engine_wait(struct vcpu *v) {
     v->stats->ns_halted += engine_now_ns() - start;
 }
 
-// ---- DMA -----------------------------------------------------------------------------------------------------------------
+// ---- DMA
+// -----------------------------------------------------------------------------------------------------------------
 
 // More frames than the queue holds: every frame with code, so that none is missed.
 static void forget_all(struct vcpu *v) {

@@ -177,6 +177,7 @@ static uint32_t rtc_read(void *device, uint16_t port, unsigned size) {
     uint8_t value = rtc->cells[index];
     if (index == RTC_C) {
         rtc->cells[RTC_C] = 0;
+        irq_set(&rtc->irq, false); // whatever comes next is a new edge
         rtc_update(rtc);
     } else if (index == RTC_A) {
         bool counts = !rtc_is_held(rtc) && !(rtc->cells[RTC_B] & B_SET);

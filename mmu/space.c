@@ -53,8 +53,8 @@ static bool slots_can_be_mapped(uint64_t base) {
 // the process, and two of them in one range would see each other's memory. Taking it is atomic.
 static bool claim(uint64_t base) {
     void *want = (void *)(uintptr_t)(base - SPACE_STRIDE);
-    void *got = mmap(want, SPACE_CLAIM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-                     -1, 0);
+    void *got =
+        mmap(want, SPACE_CLAIM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     if (got != MAP_FAILED && got != want) {
         munmap(got, SPACE_CLAIM);
     }

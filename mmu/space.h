@@ -11,8 +11,8 @@
 #define SPACE_SLOTS  17 // the empty window, the supervisor window, and user windows
 #define SPACE_SIZE   (SPACE_SLOTS * SPACE_STRIDE)
 
-// Finds a free range and claims it, so that no other machine of the process finds it too. Returns the base of slot 0, or
-// 0 with err filled.
+// Finds a free range and claims it, so that no other machine of the process finds it too. Returns the base of slot 0,
+// or 0 with err filled.
 uint64_t space_find(struct error *err);
 // Gives a range back, once nothing is mapped in it.
 void space_release(uint64_t base);

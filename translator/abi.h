@@ -19,10 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ABI_BIAS         140 // r15 - address of struct vcpu_abi; the structure is 64-byte aligned
-#define ABI_TLB_ENTRIES  256 // indexed by the low 8 bits of the linear page number
-#define ABI_BOUNCE_SIZE  640 // 64 of alignment and the largest operand (FXSAVE, 512)
-#define ABI_CALLOUT_MAX  128
+#define ABI_BIAS        140 // r15 - address of struct vcpu_abi; the structure is 64-byte aligned
+#define ABI_TLB_ENTRIES 256 // indexed by the low 8 bits of the linear page number
+#define ABI_BOUNCE_SIZE 640 // 64 of alignment and the largest operand (FXSAVE, 512)
+#define ABI_CALLOUT_MAX 128
 
 // A software TLB. ntag is minus the linear page address (so that ntag + address + size - 1 is below 4096 exactly on a
 // hit that does not cross the page); an empty entry holds minus a page address that belongs to another slot. The
@@ -42,37 +42,37 @@ enum abi_request {
 struct vcpu_abi {
     uint8_t reserved[16];
     // Saved by every stub on the way out of translated code, loaded by the gate on the way in.
-    uint32_t gpr[8];     // guest EAX ECX EDX EBX ESP EBP ESI EDI
-    uint32_t flags;      // arithmetic flags and DF (bits 0, 2, 4, 6, 7, 10, 11), as pushfq gave them
-    uint32_t page;       // r11d
-    uint32_t r8, r9, r10; // scratch at the exit; r8 and r9 are loaded again by the gate
-    uint32_t eip;        // guest EIP, written by C; translated code keeps it implicit
-    uint32_t sys_flags;  // virtual EFLAGS outside `flags`: TF IF IOPL NT RF VM AC VIF VIP ID
-    uint8_t request;     // enum abi_request
-    uint8_t pending;     // non-zero: an interrupt waits for IF=1 (tested by inline STI and POPF)
-    uint8_t fpu_parked;  // the guest's FPU state is in `fx`, not in the host registers
-    uint8_t shadow;      // interrupt shadow is open for the instruction at eip
-    uint64_t gate_r9;    // r9 on return from a soft miss: addend for [r9 + r8]
-    uint64_t host_rsp;   // rsp inside blocks; the return slot is at host_rsp - 8
-    uint64_t live_root;  // what the gate loads into r13
-    uint64_t window;     // what the gate loads into r14; gs base is kept equal to it by cpu/
-    uint64_t seg_base_p[6]; // ES CS SS DS FS GS: address of a 32-bit base, or of the guard page for a null selector
-    uint32_t seg_base[6];   // the bases themselves, for rows that need them inline
+    uint32_t gpr[8];          // guest EAX ECX EDX EBX ESP EBP ESI EDI
+    uint32_t flags;           // arithmetic flags and DF (bits 0, 2, 4, 6, 7, 10, 11), as pushfq gave them
+    uint32_t page;            // r11d
+    uint32_t r8, r9, r10;     // scratch at the exit; r8 and r9 are loaded again by the gate
+    uint32_t eip;             // guest EIP, written by C; translated code keeps it implicit
+    uint32_t sys_flags;       // virtual EFLAGS outside `flags`: TF IF IOPL NT RF VM AC VIF VIP ID
+    uint8_t request;          // enum abi_request
+    uint8_t pending;          // non-zero: an interrupt waits for IF=1 (tested by inline STI and POPF)
+    uint8_t fpu_parked;       // the guest's FPU state is in `fx`, not in the host registers
+    uint8_t shadow;           // interrupt shadow is open for the instruction at eip
+    uint64_t gate_r9;         // r9 on return from a soft miss: addend for [r9 + r8]
+    uint64_t host_rsp;        // rsp inside blocks; the return slot is at host_rsp - 8
+    uint64_t live_root;       // what the gate loads into r13
+    uint64_t window;          // what the gate loads into r14; gs base is kept equal to it by cpu/
+    uint64_t seg_base_p[6];   // ES CS SS DS FS GS: address of a 32-bit base, or of the guard page for a null selector
+    uint32_t seg_base[6];     // the bases themselves, for rows that need them inline
     uint32_t seg_selector[6]; // visible selectors, zero-extended (inline segment reads)
-    uint32_t tmp[4];     // scratch that survives a second operand's lookup
-    uint32_t fip, fdp;   // guest EIP and operand offset of the last x87 instruction that is not a control one
+    uint32_t tmp[4];          // scratch that survives a second operand's lookup
+    uint32_t fip, fdp;        // guest EIP and operand offset of the last x87 instruction that is not a control one
     uint16_t fcs, fds, fop;
     uint8_t fdp_valid;
-    uint8_t exit_reason; // enum abi_exit, written by the stub that left
-    uint64_t exit_site;  // host address behind the call instruction of a link exit
-    int64_t tsc_offset;  // guest TSC - host TSC
-    uint64_t callout_entry;   // uint64_t (*)(struct vcpu_abi *): all stubs that reach C go through these pointers
+    uint8_t exit_reason;    // enum abi_exit, written by the stub that left
+    uint64_t exit_site;     // host address behind the call instruction of a link exit
+    int64_t tsc_offset;     // guest TSC - host TSC
+    uint64_t callout_entry; // uint64_t (*)(struct vcpu_abi *): all stubs that reach C go through these pointers
     uint64_t soft_miss_entry;
     uint64_t writeback_entry;
     uint64_t gate_slow_entry;
     uint64_t exit_entry;
     uint8_t fx[512] __attribute__((aligned(64)));
-    struct abi_tlb tlb[2] __attribute__((aligned(64))); // [0] CPL 0-2, [1] CPL 3
+    struct abi_tlb tlb[2] __attribute__((aligned(64)));           // [0] CPL 0-2, [1] CPL 3
     uint8_t bounce[ABI_BOUNCE_SIZE] __attribute__((aligned(64))); // an operand lies at bounce + (address mod 64)
 };
 
@@ -81,21 +81,21 @@ struct vcpu_abi {
 // ---- Block mode: what a translation depends on besides the bytes and their offset in the page -----------------------
 
 enum mode_bit {
-    MODE_SOFT = 1 << 0,      // memory operands are soft; else direct unless the soft map says otherwise
-    MODE_CPL_SHIFT = 1,      // two bits
-    MODE_CODE32 = 1 << 3,    // CS.D
-    MODE_STACK32 = 1 << 4,   // SS.B
-    MODE_ONE = 1 << 5,       // one instruction, then STUB_EXIT (TF, interrupt shadow, debug, checked code)
-    MODE_X87_NM = 1 << 6,    // CR0.EM or CR0.TS: x87 raises #NM
-    MODE_WAIT_NM = 1 << 7,   // CR0.MP and CR0.TS: WAIT raises #NM
-    MODE_SSE_UD = 1 << 8,    // CR0.EM, or CR4.OSFXSR clear: SSE raises #UD
-    MODE_SIMD_NM = 1 << 9,   // CR0.TS: MMX and SSE raise #NM
-    MODE_ALIGN = 1 << 10,    // #AC is on: CPL 3, CR0.AM and EFLAGS.AC
-    MODE_IOPL_OK = 1 << 11,  // CPL <= IOPL: CLI, STI, POPF change IF
-    MODE_TSC_GP = 1 << 12,   // CR4.TSD and CPL 3: RDTSC raises #GP
+    MODE_SOFT = 1 << 0,        // memory operands are soft; else direct unless the soft map says otherwise
+    MODE_CPL_SHIFT = 1,        // two bits
+    MODE_CODE32 = 1 << 3,      // CS.D
+    MODE_STACK32 = 1 << 4,     // SS.B
+    MODE_ONE = 1 << 5,         // one instruction, then STUB_EXIT (TF, interrupt shadow, debug, checked code)
+    MODE_X87_NM = 1 << 6,      // CR0.EM or CR0.TS: x87 raises #NM
+    MODE_WAIT_NM = 1 << 7,     // CR0.MP and CR0.TS: WAIT raises #NM
+    MODE_SSE_UD = 1 << 8,      // CR0.EM, or CR4.OSFXSR clear: SSE raises #UD
+    MODE_SIMD_NM = 1 << 9,     // CR0.TS: MMX and SSE raise #NM
+    MODE_ALIGN = 1 << 10,      // #AC is on: CPL 3, CR0.AM and EFLAGS.AC
+    MODE_IOPL_OK = 1 << 11,    // CPL <= IOPL: CLI, STI, POPF change IF
+    MODE_TSC_GP = 1 << 12,     // CR4.TSD and CPL 3: RDTSC raises #GP
     MODE_CS_CHECKED = 1 << 13, // CS has a base, a limit or 16-bit code: MODE_ONE, near transfers are callouts
-    MODE_MMX_UD = 1 << 14,   // CR0.EM: MMX raises #UD
-    MODE_SEG_SHIFT = 16,     // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
+    MODE_MMX_UD = 1 << 14,     // CR0.EM: MMX raises #UD
+    MODE_SEG_SHIFT = 16,       // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
 };
 
 enum mode_seg {
@@ -105,12 +105,15 @@ enum mode_seg {
     MODE_SEG_CHECKED, // anything else: operands are bounced with full checks
 };
 
-static inline unsigned mode_cpl(uint32_t mode) { return (mode >> MODE_CPL_SHIFT) & 3; }
+static inline unsigned mode_cpl(uint32_t mode) {
+    return (mode >> MODE_CPL_SHIFT) & 3;
+}
 static inline enum mode_seg mode_seg_kind(uint32_t mode, unsigned seg) {
     return (enum mode_seg)((mode >> (MODE_SEG_SHIFT + 2 * seg)) & 3);
 }
 
-// ---- Stubs: hand-written code at the start of the arena ----------------------------------------------------------------
+// ---- Stubs: hand-written code at the start of the arena
+// ----------------------------------------------------------------
 
 enum abi_stub {
     STUB_MISS,      // jmp: no block at r8d (linear) in the code map; what empty slice entries hold
@@ -138,12 +141,12 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
 #define OPERAND_WORD(offset, size, intent, seg, checked)                                                               \
     ((uint32_t)(offset) | (uint32_t)(size) << 12 | (uint32_t)(intent) << 22 | (uint32_t)(seg) << 24 |                  \
      (uint32_t)(checked) << 27)
-#define OPERAND_OFFSET(w)  ((w)&0xfffu)        // of the instruction in its page (r11 + this = its linear address)
+#define OPERAND_OFFSET(w)  ((w)&0xfffu) // of the instruction in its page (r11 + this = its linear address)
 #define OPERAND_SIZE(w)    ((w) >> 12 & 0x3ffu)
 #define OPERAND_INTENT(w)  ((enum operand_intent)((w) >> 22 & 3u))
-#define OPERAND_SEG(w)     ((w) >> 24 & 7u)    // ES CS SS DS FS GS
-#define OPERAND_CHECKED(w) ((w) >> 27 & 1u)    // r8d is an offset in the segment: check limit and type, add the base
-#define OPERAND_LOCKED     (1u << 28)          // LOCK prefix or XCHG: commit by compare-exchange
+#define OPERAND_SEG(w)     ((w) >> 24 & 7u) // ES CS SS DS FS GS
+#define OPERAND_CHECKED(w) ((w) >> 27 & 1u) // r8d is an offset in the segment: check limit and type, add the base
+#define OPERAND_LOCKED     (1u << 28)       // LOCK prefix or XCHG: commit by compare-exchange
 
 // Callout word for STUB_CALLOUT (r10d).
 #define CALLOUT_WORD(offset, length, id, extra)                                                                        \
@@ -154,34 +157,34 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
 #define CALLOUT_EXTRA(w)  ((w) >> 24 & 0xffu) // operand size in bytes unless said otherwise
 
 // A register-or-memory operand given to a callout: r9d = RM word, r8d = offset in the segment (memory form).
-#define RM_WORD(is_register, reg_or_seg, other) \
+#define RM_WORD(is_register, reg_or_seg, other)                                                                        \
     ((uint32_t)(reg_or_seg) | (uint32_t)((is_register) ? 8u : 0u) | (uint32_t)(other) << 4)
 #define RM_IS_REGISTER(w) ((w) >> 3 & 1u)
-#define RM_INDEX(w)       ((w)&7u)          // general register, or segment ES CS SS DS FS GS
-#define RM_OTHER(w)       ((w) >> 4)        // ModRM.reg, or what the row says
+#define RM_INDEX(w)       ((w)&7u)   // general register, or segment ES CS SS DS FS GS
+#define RM_OTHER(w)       ((w) >> 4) // ModRM.reg, or what the row says
 
 // Callouts: id, name, and arguments beyond the words above. "heavy" ones run with the FPU state parked.
 #define ABI_CALLOUTS(X)                                                                                                \
-    X(RAISE, light)      /* r9 = vector | has_error << 8 | error << 16: a fault at this instruction */                 \
-    X(INT, light)        /* r9 = vector | kind << 8 (0 INT n, 1 INT3, 2 INTO taken only when OF, 3 INT1) */            \
+    X(RAISE, light) /* r9 = vector | has_error << 8 | error << 16: a fault at this instruction */                      \
+    X(INT, light)   /* r9 = vector | kind << 8 (0 INT n, 1 INT3, 2 INTO taken only when OF, 3 INT1) */                 \
     X(HLT, heavy)                                                                                                      \
-    X(IN, heavy)         /* r8 = port; extra = size; result in AL, AX, EAX */                                          \
+    X(IN, heavy) /* r8 = port; extra = size; result in AL, AX, EAX */                                                  \
     X(OUT, heavy)                                                                                                      \
-    X(STRING, light)     /* r9 = STRING_WORD: any of MOVS CMPS STOS LODS SCAS INS OUTS */                              \
-    X(IRET, light)       /* extra = operand size */                                                                    \
-    X(FAR_JMP, heavy)    /* r9 = selector, r8 = offset; extra = operand size */                                        \
-    X(FAR_CALL, heavy)   /* likewise */                                                                                \
-    X(FAR_MEM, heavy)    /* r9 = RM word, other = 0 jmp, 1 call; extra = operand size */                               \
-    X(FAR_RET, heavy)    /* r9 = bytes to release; extra = operand size */                                             \
-    X(NEAR, heavy)       /* MODE_CS_CHECKED only: r9 = NEAR_WORD, r8 = displacement, or the target if indirect */      \
-    X(LOAD_SEG, light)   /* r9 = selector, extra = segment; continues if the mode is the same */                       \
-    X(POP_SEG, light)    /* extra = segment | size << 4 (2 or 4): pops and loads */                                    \
-    X(LOAD_FAR, heavy)   /* LDS LES LSS LFS LGS: r9 = RM word, other = register | segment << 3; extra = size */        \
-    X(LGDT, heavy)       /* r9 = RM word, extra = size */                                                              \
+    X(STRING, light)   /* r9 = STRING_WORD: any of MOVS CMPS STOS LODS SCAS INS OUTS */                                \
+    X(IRET, light)     /* extra = operand size */                                                                      \
+    X(FAR_JMP, heavy)  /* r9 = selector, r8 = offset; extra = operand size */                                          \
+    X(FAR_CALL, heavy) /* likewise */                                                                                  \
+    X(FAR_MEM, heavy)  /* r9 = RM word, other = 0 jmp, 1 call; extra = operand size */                                 \
+    X(FAR_RET, heavy)  /* r9 = bytes to release; extra = operand size */                                               \
+    X(NEAR, heavy)     /* MODE_CS_CHECKED only: r9 = NEAR_WORD, r8 = displacement, or the target if indirect */        \
+    X(LOAD_SEG, light) /* r9 = selector, extra = segment; continues if the mode is the same */                         \
+    X(POP_SEG, light)  /* extra = segment | size << 4 (2 or 4): pops and loads */                                      \
+    X(LOAD_FAR, heavy) /* LDS LES LSS LFS LGS: r9 = RM word, other = register | segment << 3; extra = size */          \
+    X(LGDT, heavy)     /* r9 = RM word, extra = size */                                                                \
     X(LIDT, heavy)                                                                                                     \
     X(SGDT, heavy)                                                                                                     \
     X(SIDT, heavy)                                                                                                     \
-    X(LLDT, heavy)       /* r9 = RM word */                                                                            \
+    X(LLDT, heavy) /* r9 = RM word */                                                                                  \
     X(LTR, heavy)                                                                                                      \
     X(SLDT, heavy)                                                                                                     \
     X(STR, heavy)                                                                                                      \
@@ -189,35 +192,35 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(LMSW, heavy)                                                                                                     \
     X(VERR, heavy)                                                                                                     \
     X(VERW, heavy)                                                                                                     \
-    X(LAR, heavy)        /* r9 = RM word, other = destination register */                                              \
+    X(LAR, heavy) /* r9 = RM word, other = destination register */                                                     \
     X(LSL, heavy)                                                                                                      \
-    X(ARPL, heavy)       /* r9 = RM word, other = source register */                                                   \
+    X(ARPL, heavy)        /* r9 = RM word, other = source register */                                                  \
     X(MOV_FROM_CR, light) /* r9 = control register | general register << 8 */                                          \
     X(MOV_TO_CR, heavy)                                                                                                \
     X(MOV_FROM_DR, heavy)                                                                                              \
     X(MOV_TO_DR, heavy)                                                                                                \
     X(CLTS, heavy)                                                                                                     \
-    X(INVLPG, heavy)     /* r9 = RM word */                                                                            \
-    X(INVD, heavy)       /* INVD and WBINVD */                                                                         \
+    X(INVLPG, heavy) /* r9 = RM word */                                                                                \
+    X(INVD, heavy)   /* INVD and WBINVD */                                                                             \
     X(RDMSR, heavy)                                                                                                    \
     X(WRMSR, heavy)                                                                                                    \
-    X(RDTSC, light)      /* where it cannot be done in line */                                                         \
+    X(RDTSC, light) /* where it cannot be done in line */                                                              \
     X(RDPMC, heavy)                                                                                                    \
     X(CPUID, heavy)                                                                                                    \
     X(SYSENTER, light)                                                                                                 \
     X(SYSEXIT, light)                                                                                                  \
-    X(CLI, light)        /* where IOPL does not allow it in line */                                                    \
-    X(STI, light)        /* every STI with IF clear before, or without IOPL: opens the shadow */                       \
-    X(PUSHF, light)      /* V86 or checked stack only */                                                               \
-    X(POPF, light)       /* r9 = the popped value, extra = size; ESP is already past it if it returns or leaves */     \
-    X(BOUND, heavy)      /* r9 = RM word, other = register */                                                          \
-    X(ENTER, heavy)      /* r9 = frame size | level << 16; extra = operand size */                                     \
-    X(PUSHA, heavy)      /* extra = operand size */                                                                    \
+    X(CLI, light)   /* where IOPL does not allow it in line */                                                         \
+    X(STI, light)   /* every STI with IF clear before, or without IOPL: opens the shadow */                            \
+    X(PUSHF, light) /* V86 or checked stack only */                                                                    \
+    X(POPF, light)  /* r9 = the popped value, extra = size; ESP is already past it if it returns or leaves */          \
+    X(BOUND, heavy) /* r9 = RM word, other = register */                                                               \
+    X(ENTER, heavy) /* r9 = frame size | level << 16; extra = operand size */                                          \
+    X(PUSHA, heavy) /* extra = operand size */                                                                         \
     X(POPA, heavy)                                                                                                     \
-    X(BCD, light)        /* r9 = the opcode byte (27 2F 37 3F D4 D5 D6) | immediate << 8 */                            \
-    X(FPU_ENV, heavy)    /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR: r9 = RM word, other = enum fpu_env */         \
-    X(FPU_MF, heavy)     /* WAIT-checked x87 exception pending: #MF or IRQ 13 */                                       \
-    X(SLOW, heavy)       /* an instruction left to C whole, by its bytes: none today */
+    X(BCD, light)     /* r9 = the opcode byte (27 2F 37 3F D4 D5 D6) | immediate << 8 */                               \
+    X(FPU_ENV, heavy) /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR: r9 = RM word, other = enum fpu_env */            \
+    X(FPU_MF, heavy)  /* WAIT-checked x87 exception pending: #MF or IRQ 13 */                                          \
+    X(SLOW, heavy)    /* an instruction left to C whole, by its bytes: none today */
 
 enum fpu_env { FPU_FNSTENV, FPU_FLDENV, FPU_FNSAVE, FPU_FRSTOR, FPU_FXSAVE, FPU_FXRSTOR };
 
@@ -232,7 +235,8 @@ enum callout_id {
 enum string_op { STRING_MOVS, STRING_CMPS, STRING_STOS, STRING_LODS, STRING_SCAS, STRING_INS, STRING_OUTS };
 enum string_rep { STRING_ONCE, STRING_REP /* or REPE */, STRING_REPNE };
 #define STRING_WORD(op, size, rep, address16, seg)                                                                     \
-    ((uint32_t)(op) | (uint32_t)(size) << 4 | (uint32_t)(rep) << 8 | (uint32_t)(address16) << 10 | (uint32_t)(seg) << 12)
+    ((uint32_t)(op) | (uint32_t)(size) << 4 | (uint32_t)(rep) << 8 | (uint32_t)(address16) << 10 |                     \
+     (uint32_t)(seg) << 12)
 #define STRING_OP(w)        ((enum string_op)((w)&0xfu))
 #define STRING_SIZE(w)      ((w) >> 4 & 0xfu)
 #define STRING_REP_KIND(w)  ((enum string_rep)((w) >> 8 & 3u))
@@ -240,7 +244,18 @@ enum string_rep { STRING_ONCE, STRING_REP /* or REPE */, STRING_REPNE };
 #define STRING_SEG(w)       ((w) >> 12 & 7u) // of the source (ESI) operand
 
 // Near transfers of checked code.
-enum near_kind { NEAR_JMP, NEAR_JCC, NEAR_CALL, NEAR_RET, NEAR_JMP_IND, NEAR_CALL_IND, NEAR_LOOP, NEAR_LOOPE, NEAR_LOOPNE, NEAR_JCXZ };
+enum near_kind {
+    NEAR_JMP,
+    NEAR_JCC,
+    NEAR_CALL,
+    NEAR_RET,
+    NEAR_JMP_IND,
+    NEAR_CALL_IND,
+    NEAR_LOOP,
+    NEAR_LOOPE,
+    NEAR_LOOPNE,
+    NEAR_JCXZ
+};
 #define NEAR_WORD(kind, condition, operand16, address16)                                                               \
     ((uint32_t)(kind) | (uint32_t)(condition) << 4 | (uint32_t)(operand16) << 8 | (uint32_t)(address16) << 9)
 #define NEAR_KIND(w)      ((enum near_kind)((w)&0xfu))

@@ -25,12 +25,12 @@ struct translate_input {
     const uint64_t *soft_map; // 4,096 bits: instructions (by offset) to be soft in direct mode; NULL for none
     bool self_checking;       // compare the block's own bytes before it runs; end after every store. A block that finds
                               // others leaves through STUB_EXIT at its own address: the dispatcher must then kill it
-    uint64_t live, next_live; // with self_checking: host addresses at which translated code reads the bytes of the frame
-                              // of `page`, and of that of `next`
+    uint64_t live, next_live; // with self_checking: host addresses at which translated code reads the bytes of the
+                              // frame of `page`, and of that of `next`
     uint32_t stub[STUB_COUNT]; // addresses of the stubs
-    uint8_t *code_rw;         // where to emit
-    uint32_t code_rx;         // the address at which that code will run
-    uint32_t capacity;        // bytes that may be written at code_rw, at least TRANSLATE_MAX_HOST
+    uint8_t *code_rw;          // where to emit
+    uint32_t code_rx;          // the address at which that code will run
+    uint32_t capacity;         // bytes that may be written at code_rw, at least TRANSLATE_MAX_HOST
 };
 
 enum mark_kind {
@@ -60,10 +60,10 @@ struct block_exit {
 };
 
 struct translate_output {
-    uint32_t host_size;   // bytes emitted
-    uint16_t link_entry;  // offset behind the leading LEA; at least 5 bytes follow it
-    uint16_t guest_size;  // bytes of guest code covered from `offset` on (beyond the page if crossing)
-    bool crossing;        // the one instruction runs into the next page
+    uint32_t host_size;  // bytes emitted
+    uint16_t link_entry; // offset behind the leading LEA; at least 5 bytes follow it
+    uint16_t guest_size; // bytes of guest code covered from `offset` on (beyond the page if crossing)
+    bool crossing;       // the one instruction runs into the next page
     uint16_t exit_count, mark_count;
     struct block_exit exits[TRANSLATE_MAX_EXITS];
     struct block_mark marks[TRANSLATE_MAX_MARKS];
@@ -83,7 +83,8 @@ enum translate_status {
 enum translate_status translate_block(const struct translate_input *in, struct translate_output *out,
                                       struct error *err);
 
-// ---- Verifier (translator/verify*.c): reads emitted bytes back with Capstone -------------------------------------------
+// ---- Verifier (translator/verify*.c): reads emitted bytes back with Capstone
+// -------------------------------------------
 
 struct verify_input {
     const uint8_t *code;

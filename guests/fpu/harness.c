@@ -1,7 +1,8 @@
 // Runs an x87 operation over its inputs and hashes what comes out. Plain C and one assembly routine; no libc.
 #include "x87.h"
 
-#define REAL(sign_exponent, mantissa) {(uint64_t)(mantissa), (uint16_t)(sign_exponent)}
+#define REAL(sign_exponent, mantissa)                                                                                  \
+    { (uint64_t)(mantissa), (uint16_t)(sign_exponent) }
 
 static const struct {
     uint64_t mantissa;
@@ -111,7 +112,8 @@ __asm__(".text\n.globl x87_run\nx87_run:\n"
         "pushf\n popl 112(%ebx)\n mov %eax, 108(%ebx)\n cld\n"
         "pop %edi; pop %esi; pop %ebx; pop %ebp\n ret\n");
 #endif
-_Static_assert(offsetof(struct x87_case, st) == 3 && offsetof(struct x87_case, flags) == 100, "as the routine reads it");
+_Static_assert(offsetof(struct x87_case, st) == 3 && offsetof(struct x87_case, flags) == 100,
+               "as the routine reads it");
 _Static_assert(offsetof(struct x87_result, eax) == 108 && offsetof(struct x87_result, flags) == 112, "as it writes it");
 
 static void put(uint8_t *to, uint64_t value, unsigned bytes) {

@@ -1,6 +1,7 @@
 // Development tool, not part of any guest: prints golden.h as this processor computes it, running the guest's own
 // operations in 64-bit mode:
-//     gcc -O1 -fno-toplevel-reorder -Iguests/fpu guests/fpu/{record,harness,ops_arith,ops_compare,ops_move}.c -o record && ./record
+//     gcc -O1 -fno-toplevel-reorder -Iguests/fpu guests/fpu/{record,harness,ops_arith,ops_compare,ops_move}.c -o record
+//     && ./record
 // With the name of an operation (and the number of a set) it prints every case, as the word `trace` makes the guest do.
 #define _GNU_SOURCE
 #include "x87.h"

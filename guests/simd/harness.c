@@ -1,10 +1,10 @@
 // Runs a SIMD operation over its inputs and hashes what comes out. Plain C and one assembly routine; no libc.
 #include "simd.h"
 
-static const uint32_t floats[] = {
-    0,          0x80000000, 0x3f800000, 0xbf800000, 0x3f000000, 0x3fc00000, 0x40200000, 0xc0600000, 0x40490fdb,
-    0x7f7fffff, 0xff7fffff, 0x00800000, 0x00000001, 0x807fffff, 0x7f800000, 0xff800000, 0x7fc12345, 0x7f812345,
-    0xffc54321, 0x4effffff, 0x4f000000, 0xcf000000, 0x5effffff, 0x5f000000, 0x3f800001, 0x46fffe00, 0x1e3ce508};
+static const uint32_t floats[] = {0,          0x80000000, 0x3f800000, 0xbf800000, 0x3f000000, 0x3fc00000, 0x40200000,
+                                  0xc0600000, 0x40490fdb, 0x7f7fffff, 0xff7fffff, 0x00800000, 0x00000001, 0x807fffff,
+                                  0x7f800000, 0xff800000, 0x7fc12345, 0x7f812345, 0xffc54321, 0x4effffff, 0x4f000000,
+                                  0xcf000000, 0x5effffff, 0x5f000000, 0x3f800001, 0x46fffe00, 0x1e3ce508};
 static const uint64_t doubles[] = {
     0,
     0x8000000000000000u,
@@ -54,10 +54,12 @@ enum { MXCSR_DE = 1 << 1, MXCSR_DAZ = 1 << 6 };
 // void simd_run(in, out, where, code)
 void simd_run(const struct simd_case *in, struct simd_result *out, uint8_t *where, void (*code)(void));
 #ifdef __x86_64__ // for record.c
-#define SI "%rsi"
-#define BX "%rbx"
+#define SI    "%rsi"
+#define BX    "%rbx"
 #define ENTRY "push %rbx; push %rbp\n mov %rsi, %rbx; mov %rcx, %rbp; mov %rdi, %rsi; mov %rdx, %rdi\n"
-#define CALL  "mov 44(%rsi), %eax\n push %rax\n popfq\n mov 32(%rsi), %eax; mov 36(%rsi), %ecx; mov 40(%rsi), %edx\n call *%rbp\n"
+#define CALL                                                                                                           \
+    "mov 44(%rsi), %eax\n push %rax\n popfq\n mov 32(%rsi), %eax; mov 36(%rsi), %ecx; mov 40(%rsi), %edx\n call "      \
+    "*%rbp\n"
 #define FLAGS "pushfq\n pop %rax\n"
 #define LEAVE "pop %rbp; pop %rbx\n ret\n"
 #else
@@ -66,18 +68,18 @@ void simd_run(const struct simd_case *in, struct simd_result *out, uint8_t *wher
 #define ENTRY                                                                                                          \
     "push %ebp; push %ebx; push %esi; push %edi\n"                                                                     \
     "mov 20(%esp), %esi; mov 24(%esp), %ebx; mov 28(%esp), %edi; mov 32(%esp), %ebp\n"
-#define CALL                                                                                                           \
-    "pushl 44(%esi)\n popf\n mov 32(%esi), %eax; mov 36(%esi), %ecx; mov 40(%esi), %edx\n call *%ebp\n"
+#define CALL  "pushl 44(%esi)\n popf\n mov 32(%esi), %eax; mov 36(%esi), %ecx; mov 40(%esi), %edx\n call *%ebp\n"
 #define FLAGS "pushf\n pop %eax\n"
 #define LEAVE "pop %edi; pop %esi; pop %ebx; pop %ebp\n ret\n"
 #endif
-__asm__(".text\n.globl simd_run\nsimd_run:\n" ENTRY
-        "ldmxcsr 48(" SI ")\n movups (" SI "), %xmm0; movups 16(" SI "), %xmm1; movups 8(" SI "), %xmm2\n"
-        "movq (" SI "), %mm0; movq 16(" SI "), %mm1\n" CALL
-        "mov %eax, 64(" BX "); mov %ecx, 68(" BX "); mov %edx, 72(" BX ")\n" FLAGS "mov %eax, 76(" BX ")\n"
+__asm__(".text\n.globl simd_run\nsimd_run:\n" ENTRY "ldmxcsr 48(" SI ")\n movups (" SI "), %xmm0; movups 16(" SI
+        "), %xmm1; movups 8(" SI "), %xmm2\n"
+        "movq (" SI "), %mm0; movq 16(" SI "), %mm1\n" CALL "mov %eax, 64(" BX "); mov %ecx, 68(" BX
+        "); mov %edx, 72(" BX ")\n" FLAGS "mov %eax, 76(" BX ")\n"
         "stmxcsr 80(" BX ")\n movups %xmm0, (" BX "); movups %xmm1, 16(" BX "); movups %xmm2, 32(" BX ")\n"
         "movq %mm0, 48(" BX "); movq %mm1, 56(" BX ")\n emms\n cld\n" LEAVE);
-_Static_assert(offsetof(struct simd_case, eax) == 32 && offsetof(struct simd_case, mxcsr) == 48, "as the routine reads");
+_Static_assert(offsetof(struct simd_case, eax) == 32 && offsetof(struct simd_case, mxcsr) == 48,
+               "as the routine reads");
 _Static_assert(offsetof(struct simd_result, eax) == 64 && offsetof(struct simd_result, mxcsr) == 80, "as it writes");
 
 static void put(uint8_t *to, uint64_t value, unsigned bytes) {
@@ -132,7 +134,7 @@ static void make_case(const struct simd_op *op, unsigned i, unsigned j, struct s
 // Of two NaNs an emulator may take the other: all become the one that invalid operations give.
 static void one_nan(const struct simd_op *op, uint8_t *vector) {
     unsigned size = op->values == V_F32 ? 4 : 8;
-    uint8_t quiet = op->values == V_F32 ? 0x40 : 0x08, infinite = (uint8_t)~(quiet * 2 - 1);
+    uint8_t quiet = op->values == V_F32 ? 0x40 : 0x08, infinite = (uint8_t) ~(quiet * 2 - 1);
     for (unsigned at = 0; (op->values == V_F32 || op->values == V_F64) && at < 16; at += size) {
         uint8_t *value = vector + at;
         bool nan = (value[size - 1] & 0x7f) == 0x7f && (value[size - 2] & infinite) == infinite && value[0];

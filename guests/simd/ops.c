@@ -53,7 +53,8 @@ static bool tcg_differs(const char *name) {
 }
 
 static void compare(enum simd_set set) {
-    static const u16 places[] = {1024, 1024 + 1, 1024 + 57, 4096 - 1, 4096 - 6, 4096 - 13}, aligned[] = {1024, 4096 - 16};
+    static const u16 places[] = {1024, 1024 + 1, 1024 + 57, 4096 - 1, 4096 - 6, 4096 - 13},
+                     aligned[] = {1024, 4096 - 16};
     if (!announced()) {
         print("     left out: CPUID does not announce all of SSE4.2 and POPCNT\n");
         return;
@@ -72,10 +73,12 @@ static void compare(enum simd_set set) {
         if (op->values == V_TEXT || (strlen(op->name) > 2 && !strcmp(op->name + strlen(op->name) - 2, "_r")))
             count = 2;
         for (unsigned p = 0; p < count; p++)
-            if (!CHECK_EQ(p == 0 ? "aligned" : p < 3 && may ? "unaligned" : "at the end of a page",
-                          simd_hash(op, set, buffer + (may ? places : aligned)[p],
-                                    option("trace") && p == 0 ? trace : NULL),
-                          golden[i].hash[set]))
+            if (!CHECK_EQ(
+                    p == 0         ? "aligned"
+                    : p < 3 && may ? "unaligned"
+                                   : "at the end of a page",
+                    simd_hash(op, set, buffer + (may ? places : aligned)[p], option("trace") && p == 0 ? trace : NULL),
+                    golden[i].hash[set]))
                 break;
     }
 }

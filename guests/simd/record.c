@@ -1,6 +1,7 @@
 // Development tool, not part of any guest: prints golden.h as this processor computes it, running the guest's own
 // operations in 64-bit mode:
-//     gcc -O1 -fno-toplevel-reorder -Iguests/simd guests/simd/{record,harness,ops_float,ops_integer,ops_move}.c -o record
+//     gcc -O1 -fno-toplevel-reorder -Iguests/simd guests/simd/{record,harness,ops_float,ops_integer,ops_move}.c -o
+//     record
 //     ./record >guests/simd/golden.h
 // With the name of an operation it prints every case, as the word `trace` makes the guest do.
 #define _GNU_SOURCE

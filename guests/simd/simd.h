@@ -1,7 +1,7 @@
 // Operations of MMX and SSE to SSE4.2, POPCNT and CRC32, each run over many inputs; everything that the instruction
 // leaves is hashed and compared with golden.h, which was recorded on a processor (record.c). An operation finds a and b
-// in XMM0 and XMM1, in MM0 and MM1, EDI at a memory operand that holds b, and EAX, ECX, EDX from the case; it may change
-// all of them and 32 bytes from EDI on. Intel SDM vol. 1, chapters 9 to 12.
+// in XMM0 and XMM1, in MM0 and MM1, EDI at a memory operand that holds b, and EAX, ECX, EDX from the case; it may
+// change all of them and 32 bytes from EDI on. Intel SDM vol. 1, chapters 9 to 12.
 #ifndef SIMD_H
 #define SIMD_H
 

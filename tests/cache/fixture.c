@@ -37,8 +37,10 @@ struct block *fixture_add(struct fixture *f, const struct recipe *recipe) {
     memset(rw, 0xcc, recipe->host_size);
     for (unsigned i = 0; i < recipe->exit_count; i++) {
         uint16_t site = (uint16_t)(LINK_ENTRY + 8 + i * EXIT_BYTES);
-        out.exits[i] = (struct block_exit){.site = site, .cold = (uint16_t)(site + 8),
-                                           .cold_return = (uint16_t)(site + 24), .target = recipe->target[i]};
+        out.exits[i] = (struct block_exit){.site = site,
+                                           .cold = (uint16_t)(site + 8),
+                                           .cold_return = (uint16_t)(site + 24),
+                                           .target = recipe->target[i]};
         int32_t displacement = 8 - 4;
         memcpy(rw + site, &displacement, 4);
     }
@@ -46,13 +48,18 @@ struct block *fixture_add(struct fixture *f, const struct recipe *recipe) {
     out.marks[0] = (struct block_mark){.host = 0, .guest = (uint16_t)recipe->offset, .length = 1};
     out.marks[1] = (struct block_mark){.host = LINK_ENTRY, .guest = (uint16_t)(recipe->offset + 1), .length = 1};
     memset(bytes, recipe->fill, sizeof bytes);
-    return cache_commit(f->cache, &out, recipe->frame, recipe->next_frame, recipe->offset, recipe->mode,
-                        recipe->loose, bytes);
+    return cache_commit(f->cache, &out, recipe->frame, recipe->next_frame, recipe->offset, recipe->mode, recipe->loose,
+                        bytes);
 }
 
 struct block *fixture_plain(struct fixture *f, uint32_t frame, uint32_t offset, uint32_t mode) {
     const struct recipe recipe = {
-        .frame = frame, .next_frame = CACHE_NO_FRAME, .offset = offset, .mode = mode, .host_size = 40, .guest_size = 4,
+        .frame = frame,
+        .next_frame = CACHE_NO_FRAME,
+        .offset = offset,
+        .mode = mode,
+        .host_size = 40,
+        .guest_size = 4,
     };
     return fixture_add(f, &recipe);
 }

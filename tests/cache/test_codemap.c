@@ -1,7 +1,7 @@
-// The two-level code map: what a root entry says after every kind of change, and that a slice's memory serves another page
-// only when nothing points to it any more.
-#include "fixture.h"
+// The two-level code map: what a root entry says after every kind of change, and that a slice's memory serves another
+// page only when nothing points to it any more.
 #include "cache/internal.h"
+#include "fixture.h"
 
 static int setup(void **state) {
     static struct fixture f;
@@ -104,7 +104,8 @@ static void test_generation_and_recycling(void **state) {
     assert_int_equal(root_lookup(cache_root(f->cache, 3, 2, MODE_A), 0x1000), f->miss); // was the oldest
 }
 
-// ---- Slices run out ------------------------------------------------------------------------------------------------------
+// ---- Slices run out
+// ------------------------------------------------------------------------------------------------------
 
 static void test_slices_collected(void **state) {
     struct fixture *f = *state;
@@ -142,8 +143,8 @@ static void test_slices_exhausted_by_live_blocks(void **state) {
 // must not become another page's.
 static void test_slice_of_second_page_stays(void **state) {
     struct fixture *f = *state;
-    const struct recipe crossing = {.frame = 7, .next_frame = 9, .offset = 0xffe, .mode = MODE_A, .host_size = 50,
-                                    .guest_size = 5};
+    const struct recipe crossing = {
+        .frame = 7, .next_frame = 9, .offset = 0xffe, .mode = MODE_A, .host_size = 50, .guest_size = 5};
     const uint32_t *promised = cache_slice(f->cache, 9, MODE_A)->entries; // as the translator is told
     struct block *block = fixture_add(f, &crossing);
     for (uint32_t frame = 100; frame < 300; frame++) {
@@ -160,8 +161,8 @@ static void test_promised_slice_stays(void **state) {
     for (uint32_t round = 0; round < 200; round++) {
         uint32_t frame = 1000 + 2 * round;
         const uint32_t *promised = cache_slice(f->cache, frame + 1, MODE_A)->entries;
-        const struct recipe crossing = {.frame = frame, .next_frame = frame + 1, .offset = 0xffe, .mode = MODE_A,
-                                        .host_size = 50, .guest_size = 5};
+        const struct recipe crossing = {
+            .frame = frame, .next_frame = frame + 1, .offset = 0xffe, .mode = MODE_A, .host_size = 50, .guest_size = 5};
         struct block *block = fixture_add(f, &crossing);
         assert_ptr_equal(cache_find_slice(f->cache, frame + 1, MODE_A)->entries, promised);
         assert_true(block->alive);
@@ -171,9 +172,15 @@ static void test_promised_slice_stays(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_empty), TEST(test_set_and_clear), TEST(test_global), TEST(test_global_page_becomes_local),
-        TEST(test_many_entries), TEST(test_generation_and_recycling), TEST(test_slices_collected),
-        TEST(test_slices_exhausted_by_live_blocks), TEST(test_slice_of_second_page_stays),
+        TEST(test_empty),
+        TEST(test_set_and_clear),
+        TEST(test_global),
+        TEST(test_global_page_becomes_local),
+        TEST(test_many_entries),
+        TEST(test_generation_and_recycling),
+        TEST(test_slices_collected),
+        TEST(test_slices_exhausted_by_live_blocks),
+        TEST(test_slice_of_second_page_stays),
         TEST(test_promised_slice_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // A full cache: generations go in turn, and nothing that lived in one is reachable afterwards.
-#include "fixture.h"
 #include "cache/internal.h"
+#include "fixture.h"
 
 static int setup(void **state) {
     static struct fixture f;
@@ -15,8 +15,14 @@ static int teardown(void **state) {
 }
 
 static struct recipe looping(uint32_t frame) {
-    return (struct recipe){.frame = frame, .next_frame = CACHE_NO_FRAME, .mode = MODE_A, .host_size = 2000,
-                           .guest_size = 8, .exit_count = 2, .target = {0, 0x40}, .fill = 0x90};
+    return (struct recipe){.frame = frame,
+                           .next_frame = CACHE_NO_FRAME,
+                           .mode = MODE_A,
+                           .host_size = 2000,
+                           .guest_size = 8,
+                           .exit_count = 2,
+                           .target = {0, 0x40},
+                           .fill = 0x90};
 }
 
 static void test_too_small(void **state) {
@@ -109,8 +115,12 @@ static void test_extreme_sizes(void **state) {
         assert_ptr_equal(cache_block_at(f->cache, block->host + TRANSLATE_MAX_HOST - 1), block);
     }
     for (uint32_t i = 0; i < 150000; i++) {
-        const struct recipe small = {.frame = i & 1023, .next_frame = CACHE_NO_FRAME, .offset = i >> 10, .mode = MODE_A,
-                                     .host_size = 16, .guest_size = 1};
+        const struct recipe small = {.frame = i & 1023,
+                                     .next_frame = CACHE_NO_FRAME,
+                                     .offset = i >> 10,
+                                     .mode = MODE_A,
+                                     .host_size = 16,
+                                     .guest_size = 1};
         struct block *block = fixture_add(f, &small);
         assert_ptr_equal(cache_block_at(f->cache, block->host), block);
     }
@@ -119,8 +129,11 @@ static void test_extreme_sizes(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_too_small), TEST(test_generations), TEST(test_links_across_generations),
-        TEST(test_no_revival_from_an_evicted_generation), TEST(test_extreme_sizes),
+        TEST(test_too_small),
+        TEST(test_generations),
+        TEST(test_links_across_generations),
+        TEST(test_no_revival_from_an_evicted_generation),
+        TEST(test_extreme_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
-// The cache against a model that keeps everything in plain arrays, under a random sequence of all operations. The seed is
-// fixed; another may be given as the first argument.
-#include "fixture.h"
+// The cache against a model that keeps everything in plain arrays, under a random sequence of all operations. The seed
+// is fixed; another may be given as the first argument.
 #include "cache/internal.h"
+#include "fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,9 +59,15 @@ static void add(struct fixture *f) {
     struct place *p = loose ? &model_loose[frame][m][o] : &model[frame][m][o];
     if (p->block)
         return;
-    struct recipe recipe = {.frame = frame, .next_frame = crossing ? any(FRAMES) : CACHE_NO_FRAME, .offset = o * 32,
-                            .mode = mode_of(m), .host_size = 120 + any(3000), .guest_size = (uint16_t)(1 + any(60)),
-                            .loose = loose, .exit_count = loose ? 0 : any(3), .fill = (uint8_t)any(KINDS)};
+    struct recipe recipe = {.frame = frame,
+                            .next_frame = crossing ? any(FRAMES) : CACHE_NO_FRAME,
+                            .offset = o * 32,
+                            .mode = mode_of(m),
+                            .host_size = 120 + any(3000),
+                            .guest_size = (uint16_t)(1 + any(60)),
+                            .loose = loose,
+                            .exit_count = loose ? 0 : any(3),
+                            .fill = (uint8_t)any(KINDS)};
     for (unsigned i = 0; i < recipe.exit_count; i++)
         recipe.target[i] = (uint16_t)(any(OFFSETS) * 32);
     uint64_t evictions = f->stats.cache_evictions;

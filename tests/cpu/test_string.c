@@ -20,7 +20,8 @@ struct registers {
     }
 #define HOST_OP(op, b, w, d)                                                                                           \
     HOST_INSN(op##_b, b)                                                                                               \
-    HOST_INSN(op##_w, w) HOST_INSN(op##_d, d) HOST_INSN(rep_##op##_b, "rep " b) HOST_INSN(rep_##op##_w, "rep " w)      \
+    HOST_INSN(op##_w, w)                                                                                               \
+    HOST_INSN(op##_d, d) HOST_INSN(rep_##op##_b, "rep " b) HOST_INSN(rep_##op##_w, "rep " w)                           \
         HOST_INSN(rep_##op##_d, "rep " d)
 HOST_OP(movs, "movsb", "movsw", "movsl")
 HOST_OP(stos, "stosb", "stosw", "stosl")
@@ -28,8 +29,9 @@ HOST_OP(lods, "lodsb", "lodsw", "lodsl")
 HOST_OP(cmps, "cmpsb", "cmpsw", "cmpsl")
 HOST_OP(scas, "scasb", "scasw", "scasl")
 HOST_INSN(repne_cmps_b, "repne cmpsb")
-HOST_INSN(repne_cmps_w, "repne cmpsw") HOST_INSN(repne_cmps_d, "repne cmpsl") HOST_INSN(repne_scas_b, "repne scasb")
-    HOST_INSN(repne_scas_w, "repne scasw") HOST_INSN(repne_scas_d, "repne scasl")
+HOST_INSN(repne_cmps_w, "repne cmpsw")
+HOST_INSN(repne_cmps_d, "repne cmpsl") HOST_INSN(repne_scas_b, "repne scasb") HOST_INSN(repne_scas_w, "repne scasw")
+    HOST_INSN(repne_scas_d, "repne scasl")
 
         static void (*const host[5][3][3])(struct registers *) = {
             [STRING_MOVS] = {{movs_b, movs_w, movs_d}, {rep_movs_b, rep_movs_w, rep_movs_d}},

@@ -27,7 +27,7 @@ static enum translate_status translate(uint32_t mode, uint32_t offset, const cha
     memset(page, 0xf4, sizeof page);
     memset(next_page, 0xf4, sizeof next_page);
     for (size_t i = 0; i < size; i++)
-        (offset + i < 4096 ? page : next_page - 4096)[offset + i] = (uint8_t)bytes[i];
+        *(offset + i < 4096 ? &page[offset + i] : &next_page[offset + i - 4096]) = (uint8_t)bytes[i];
     in.page = page;
     in.offset = offset;
     in.mode = mode;
