@@ -21,8 +21,8 @@ struct registers {
 #define HOST_OP(op, b, w, d)                                                                                           \
     HOST_INSN(op##_b, b)                                                                                               \
     HOST_INSN(op##_w, w)                                                                                               \
-    HOST_INSN(op##_d, d) HOST_INSN(rep_##op##_b, "rep " b) HOST_INSN(rep_##op##_w, "rep " w)                           \
-        HOST_INSN(rep_##op##_d, "rep " d)
+    HOST_INSN(op##_d, d)                                                                                               \
+    HOST_INSN(rep_##op##_b, "rep " b) HOST_INSN(rep_##op##_w, "rep " w) HOST_INSN(rep_##op##_d, "rep " d)
 HOST_OP(movs, "movsb", "movsw", "movsl")
 HOST_OP(stos, "stosb", "stosw", "stosl")
 HOST_OP(lods, "lodsb", "lodsw", "lodsl")
@@ -30,19 +30,21 @@ HOST_OP(cmps, "cmpsb", "cmpsw", "cmpsl")
 HOST_OP(scas, "scasb", "scasw", "scasl")
 HOST_INSN(repne_cmps_b, "repne cmpsb")
 HOST_INSN(repne_cmps_w, "repne cmpsw")
-HOST_INSN(repne_cmps_d, "repne cmpsl") HOST_INSN(repne_scas_b, "repne scasb") HOST_INSN(repne_scas_w, "repne scasw")
-    HOST_INSN(repne_scas_d, "repne scasl")
+HOST_INSN(repne_cmps_d, "repne cmpsl")
+HOST_INSN(repne_scas_b, "repne scasb")
+HOST_INSN(repne_scas_w, "repne scasw")
+HOST_INSN(repne_scas_d, "repne scasl")
 
-        static void (*const host[5][3][3])(struct registers *) = {
-            [STRING_MOVS] = {{movs_b, movs_w, movs_d}, {rep_movs_b, rep_movs_w, rep_movs_d}},
-            [STRING_CMPS] = {{cmps_b, cmps_w, cmps_d},
-                             {rep_cmps_b, rep_cmps_w, rep_cmps_d},
-                             {repne_cmps_b, repne_cmps_w, repne_cmps_d}},
-            [STRING_STOS] = {{stos_b, stos_w, stos_d}, {rep_stos_b, rep_stos_w, rep_stos_d}},
-            [STRING_LODS] = {{lods_b, lods_w, lods_d}, {rep_lods_b, rep_lods_w, rep_lods_d}},
-            [STRING_SCAS] = {{scas_b, scas_w, scas_d},
-                             {rep_scas_b, rep_scas_w, rep_scas_d},
-                             {repne_scas_b, repne_scas_w, repne_scas_d}},
+static void (*const host[5][3][3])(struct registers *) = {
+    [STRING_MOVS] = {{movs_b, movs_w, movs_d}, {rep_movs_b, rep_movs_w, rep_movs_d}},
+    [STRING_CMPS] = {{cmps_b, cmps_w, cmps_d},
+                     {rep_cmps_b, rep_cmps_w, rep_cmps_d},
+                     {repne_cmps_b, repne_cmps_w, repne_cmps_d}},
+    [STRING_STOS] = {{stos_b, stos_w, stos_d}, {rep_stos_b, rep_stos_w, rep_stos_d}},
+    [STRING_LODS] = {{lods_b, lods_w, lods_d}, {rep_lods_b, rep_lods_w, rep_lods_d}},
+    [STRING_SCAS] = {{scas_b, scas_w, scas_d},
+                     {rep_scas_b, rep_scas_w, rep_scas_d},
+                     {repne_scas_b, repne_scas_w, repne_scas_d}},
 };
 
 static uint32_t next_random(uint64_t *seed) {

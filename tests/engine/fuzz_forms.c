@@ -113,7 +113,13 @@ static bool same(unsigned a, unsigned b) {
         if (x->result.fx[i] != y->result.fx[i])
             good = say("FXSAVE image", i, x->result.fx[i], y->result.fx[i]);
     if (memcmp(&x->result.state, &y->result.state, sizeof x->result.state) != 0)
-        good = say("state", 0, 0, 0);
+        for (unsigned i = 0; i < sizeof x->result.state / 4; i++) {
+            uint32_t p, q;
+            memcpy(&p, (const uint8_t *)&x->result.state + 4 * i, 4);
+            memcpy(&q, (const uint8_t *)&y->result.state + 4 * i, 4);
+            if (p != q)
+                good = say("word of the state", i, p, q);
+        }
     unsigned shown = 0;
     for (uint32_t gpa = 0; gpa < GUEST_MEMORY; gpa += 4096)
         if (memcmp(rigs[a].ram.host + gpa, rigs[b].ram.host + gpa, 4096) != 0)

@@ -82,13 +82,16 @@ void rig_compare(const struct rig_result *wanted, const struct rig_result *got, 
 #define RIG_PROGRAMS(X)                                                                                                \
     X(loops, 3)                                                                                                        \
     X(recursion, 3)                                                                                                    \
-    X(memory, 3) X(strings, 3) X(callouts, 3) X(flags, 3) X(sysenter, 2) X(self, 3) X(generate, 3) X(faults, 2)        \
-        X(demand, 3) X(floating, 3) X(pages, 3)
+    X(memory, 3)                                                                                                       \
+    X(strings, 3)                                                                                                      \
+    X(callouts, 3)                                                                                                     \
+    X(flags, 3) X(sysenter, 2) X(self, 3) X(generate, 3) X(faults, 2) X(demand, 3) X(floating, 3) X(pages, 3)
 #define RIG_SPINS(X)                                                                                                   \
     X(spin_one, 3)                                                                                                     \
     X(spin_blocks, 3)                                                                                                  \
-    X(spin_memory, 3) X(spin_call, 3) X(spin_callout, 3) X(spin_string, 3) X(spin_shadow, 3) X(spin_popf, 3)           \
-        X(spin_pages, 3) X(spin_crossing, 3)
+    X(spin_memory, 3)                                                                                                  \
+    X(spin_call, 3)                                                                                                    \
+    X(spin_callout, 3) X(spin_string, 3) X(spin_shadow, 3) X(spin_popf, 3) X(spin_pages, 3) X(spin_crossing, 3)
 
 #define RIG_DECLARE(name, cpls) extern const uint8_t program_##name[];
 RIG_PROGRAMS(RIG_DECLARE)
