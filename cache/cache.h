@@ -92,6 +92,7 @@ struct root {
     uint64_t used;                           // for replacement
     uint32_t count;                          // entries recorded, or more than the record holds
     uint64_t written[ROOT_TABLE_PAGES / 64]; // host pages of the map that were ever written: others are the template's
+    uint64_t large[16]; // by 4 MiB of linear addresses: some entry was of a large page
     uint32_t *record;                        // pages (bits 0-19) that differ from the template; bit 31: global
 };
 
@@ -173,7 +174,15 @@ bool cache_frame_checks(struct cache *cache, uint32_t frame, uint64_t now);
 const struct root *cache_empty_root(const struct cache *cache);
 // The root of (view, mode), made (and another recycled) if missing. An older generation of the view is emptied.
 struct root *cache_root(struct cache *cache, uint32_t view, uint64_t generation, uint32_t mode);
-void root_set(struct cache *cache, struct root *root, uint32_t linear, const struct slice *slice, bool global);
+// What is known of the page of an entry.
+enum root_flag {
+    ROOT_GLOBAL = 1, // stays when keep_global is asked for
+    ROOT_LARGE = 2,  // of a large page: goes with every other entry of its 4 MiB
+};
+static inline unsigned root_flags(bool global, bool large) {
+    return (global ? ROOT_GLOBAL : 0u) | (large ? ROOT_LARGE : 0u);
+}
+void root_set(struct cache *cache, struct root *root, uint32_t linear, const struct slice *slice, unsigned flags);
 void root_clear_page(struct cache *cache, struct root *root, uint32_t linear);
 void root_clear(struct cache *cache, struct root *root, bool keep_global);
 // Calls for every root of the view (or of every view: view = UINT32_MAX).

@@ -205,22 +205,40 @@ static bool root_is_written(const struct root *root, uint32_t page) {
     return root->written[page >> 15] >> (page >> 9 & 63) & 1;
 }
 
+// A translation of a large page goes as a whole, whichever of its addresses was named (SDM vol. 3A 4.10.4.1).
+static void root_clear_large(struct cache *cache, struct root *root, uint32_t linear) {
+    root->large[linear >> 28] &= (uint64_t)~(1ull << (linear >> 22 & 63));
+    if (root->count > ROOT_RECORD_MAX) {
+        root_clear(cache, root, false);
+        return;
+    }
+    for (uint32_t i = 0; i < root->count; i++) {
+        uint32_t page = root->record[i] & RECORD_PAGE;
+        if (page >> 10 == linear >> 22)
+            root->map[page] = root_entry(cache->empty_slice, page);
+    }
+}
+
 void root_clear_page(struct cache *cache, struct root *root, uint32_t linear) {
     uint32_t page = linear >> 12;
+    if (root->large[linear >> 28] >> (linear >> 22 & 63) & 1)
+        root_clear_large(cache, root, linear);
     if (!root_is_written(root, page)) // a store would make the template's page a copy, for nothing
         return;
     root->map[page] = root_entry(cache->empty_slice, page);
 }
 
-void root_set(struct cache *cache, struct root *root, uint32_t linear, const struct slice *slice, bool global) {
+void root_set(struct cache *cache, struct root *root, uint32_t linear, const struct slice *slice, unsigned flags) {
     uint32_t page = linear >> 12;
     const uint64_t entry = root_entry(slice->entries, page);
     if (root->map[page] != entry) { // one that is replaced is recorded again: it need not be as global as the old one
         if (root->count < ROOT_RECORD_MAX)
-            root->record[root->count] = page | (global ? RECORD_GLOBAL : 0);
+            root->record[root->count] = page | (flags & ROOT_GLOBAL ? RECORD_GLOBAL : 0);
         if (root->count <= ROOT_RECORD_MAX)
             root->count++;
     }
+    if (flags & ROOT_LARGE)
+        root->large[linear >> 28] |= 1ull << (linear >> 22 & 63);
     root->written[page >> 15] |= 1ull << (page >> 9 & 63);
     root->map[page] = entry;
     cache->stats->codemap_fills++;

@@ -19,9 +19,13 @@ uint64_t engine_now_ns(void) {
 struct fetch {
     uint32_t frame;
     const uint8_t *host; // NULL outside RAM
-    bool global;
+    unsigned root_flags; // enum root_flag
     bool checks; // its blocks check themselves; it is not write-protected
 };
+
+static bool frame_has_code(const struct vcpu *v, uint32_t frame) {
+    return __atomic_load_n(&v->config.ram->frame_flags[frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE;
+}
 
 // Walks for an instruction fetch. The frame counts as holding code from here on.
 static int fetch_page(struct vcpu *v, uint32_t linear, struct fetch *fetch) {
@@ -30,11 +34,10 @@ static int fetch_page(struct vcpu *v, uint32_t linear, struct fetch *fetch) {
     if (mmu_walk(v->mmu, linear, MMU_EXEC, cpu_user(v), &page, &fault) < 0)
         return cpu_raise_page(v, &fault);
     fetch->frame = (uint32_t)(page.gpa >> 12);
-    fetch->global = page.global;
+    fetch->root_flags = root_flags(page.global, page.large);
     fetch->host = page.host;
     fetch->checks = page.host && cache_frame_checks(v->engine->cache, fetch->frame, __builtin_ia32_rdtsc());
-    if (page.host && !fetch->checks &&
-        !(__atomic_load_n(&v->config.ram->frame_flags[fetch->frame], __ATOMIC_SEQ_CST) & RAM_FRAME_CODE))
+    if (page.host && !fetch->checks && !frame_has_code(v, fetch->frame))
         mmu_protect_frame(v->mmu, fetch->frame);
     return 0;
 }
@@ -76,7 +79,7 @@ static int verify(struct vcpu *v, const struct translate_input *in, const struct
 }
 
 // Translates the block at `linear`. NULL with v->fault set, or after engine_stop.
-static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, const struct fetch *first, bool loose) {
+static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, struct fetch *first, bool loose) {
     struct engine *e = v->engine;
     uint64_t start = engine_now_ns();
     struct translate_input in = {
@@ -96,6 +99,17 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, c
         uint32_t next = (linear & ~4095u) + 4096;
         if (fetch_page(v, next, &second) < 0)
             return NULL;
+        if (first->host && !first->checks && !frame_has_code(v, first->frame)) {
+            // The walk set an A bit in the page of the first bytes: as after any write, they are read anew.
+            if (fetch_page(v, linear, first) < 0)
+                return NULL;
+            in.soft_map = cache_soft_map(e->cache, first->frame);
+            snapshot(v, first, in.offset, e->page);
+        }
+        if (first->host && !second.host) { // bytes of a device may change: made anew each time
+            cache_kill_at(e->cache, first->frame, in.offset, mode);
+            loose = true;
+        }
         snapshot(v, &second, 0, e->next_page);
         in.next = e->next_page;
         in.next_live = (uint64_t)(uintptr_t)second.host;
@@ -141,7 +155,7 @@ static bool second_page_agrees(struct vcpu *v, uint32_t linear, const struct blo
     if (second.frame != block->next_frame)
         return false;
     if (!block->loose)
-        root_set(e->cache, e->root, next, cache_slice(e->cache, second.frame, block->mode), second.global);
+        root_set(e->cache, e->root, next, cache_slice(e->cache, second.frame, block->mode), second.root_flags);
     return true;
 }
 
@@ -184,6 +198,8 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
         cache_kill_at(e->cache, fetch.frame, offset, mode);
         block = NULL;
     }
+    if (block && !block->alive) // the walk to the second page set an A bit in the page of the first
+        block = NULL;
     if (!block) {
         block = translate(v, linear, mode, &fetch, loose);
         if (!block)
@@ -191,8 +207,8 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
         if (block->next_frame != CACHE_NO_FRAME && !second_page_agrees(v, linear, block))
             return NULL;
     }
-    if (!loose && fetch.host)
-        root_set(e->cache, e->root, linear, block->slice, fetch.global);
+    if (block->slice)
+        root_set(e->cache, e->root, linear, block->slice, fetch.root_flags);
     return block;
 }
 

@@ -73,6 +73,20 @@ static void test_global_page_becomes_local(void **state) {
     assert_int_equal(root_lookup(root, 0x1000), f->miss);
 }
 
+// INVLPG of one address of a large page forgets all of it.
+static void test_large_page(void **state) {
+    struct fixture *f = *state;
+    struct root *root = cache_root(f->cache, 0, 1, MODE_A);
+    struct block *block = fixture_plain(f, 7, 0, MODE_A);
+    root_set(f->cache, root, 0x801000, block->slice, ROOT_LARGE | ROOT_GLOBAL);
+    root_set(f->cache, root, 0xbff000, block->slice, ROOT_LARGE);
+    root_set(f->cache, root, 0xc00000, block->slice, 0);
+    cache_clear_roots_page(f->cache, 0x900000);
+    assert_int_equal(root_lookup(root, 0x801000), f->miss);
+    assert_int_equal(root_lookup(root, 0xbff000), f->miss);
+    assert_int_equal(root_lookup(root, 0xc00000), block->host);
+}
+
 static void test_many_entries(void **state) {
     struct fixture *f = *state;
     struct root *root = cache_root(f->cache, 0, 1, MODE_A);
@@ -176,7 +190,7 @@ int main(void) {
         TEST(test_set_and_clear),
         TEST(test_global),
         TEST(test_global_page_becomes_local),
-        TEST(test_many_entries),
+        TEST(test_large_page), TEST(test_many_entries),
         TEST(test_generation_and_recycling),
         TEST(test_slices_collected),
         TEST(test_slices_exhausted_by_live_blocks),

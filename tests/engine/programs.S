@@ -478,6 +478,189 @@ sysenter_entry:
     .balign 4
 2:  .float 1.625
 
+// ---- Operands of every kind at (%esi) and, 16 bytes long, at (%edi), which may cross into another page: RAM, a device, or
+// both. The results tell what was read; what was written is in the memory.
+
+    program operands
+    mov $0x11223344, %eax
+    mov $0x55667788, %edx
+    mov %eax, (%esi)
+    mov %dx, 5(%esi)
+    mov %ah, 8(%esi)
+    add %eax, (%esi)
+    adc 1(%esi), %ebx
+    lock addl $5, (%esi)
+    xchg %edx, 4(%esi)
+    bts $7, 8(%esi)
+    mov $40, %ecx
+    btc %ecx, 8(%esi)
+    lock incw 10(%esi)
+    mov (%esi), %eax
+    mov $0x99aabbcc, %ecx
+    cmpxchg %ecx, (%esi)
+    lock cmpxchg8b 16(%esi)
+    shll $3, 20(%esi)
+    imul $3, 4(%esi), %ebp
+    push (%esi)
+    pop 24(%esi)
+    call 1f
+1:  pop %ecx
+    movsbl 3(%esi), %ecx
+    add %ecx, %ebp
+    xadd %ebp, 28(%esi)
+    fildl (%esi)
+    fistpll 32(%esi)
+    fldt 40(%esi)
+    fstpt 50(%esi)
+    movq (%esi), %mm1
+    paddb 8(%esi), %mm1
+    movq %mm1, 64(%esi)
+    emms
+    movups (%esi), %xmm1
+    movups %xmm1, 80(%esi)
+    mov %eax, (%edi)
+    mov %eax, 4(%edi)
+    incl 1(%edi)
+    notl 2(%edi)
+    xchg %eax, 3(%edi)
+    lock orl $0x80000001, 1(%edi)
+    movups %xmm1, (%edi)
+    movups 1(%edi), %xmm2
+    movups %xmm2, 96(%esi)
+    push %esi
+    push %edi
+    mov $3, %ecx
+    rep movsl
+    std
+    mov $7, %ecx
+    rep movsb
+    cld
+    pop %edi
+    pop %esi
+    push %edi
+    mov $10, %ecx
+    mov $0x3c, %al
+    repne scasb
+    stosw
+    pop %edi
+    add 2(%edi), %ebx
+    add (%edi), %ebp
+    done
+
+// ---- Pages that change under the code. CPL 0 ----------------------------------------------------------------------------------
+
+// A 4 MiB page becomes a page table; INVLPG names another address of the large page.
+    program large_page
+    movl $0x83, PAGE_DIRECTORY + 8
+    movl $0x0001b8, DATA + 0x100            // mov $1, %eax; ret
+    movb $0xc3, DATA + 0x105
+    movl $0x0002b8, DATA + 0x1100
+    movb $0xc3, DATA + 0x1105
+    mov $0x800000 + DATA + 0x100, %edx
+    call *%edx
+    mov %eax, %ebx
+    movl $DATA + 0x1003, SPECIAL_TABLE + (DATA >> 12) * 4
+    movl $SPECIAL_TABLE + 3, PAGE_DIRECTORY + 8
+    invlpg 0xbff000
+    call *%edx
+    done
+
+// The instruction at 2ffeh lies in a page table and runs into the page that an entry of the same table maps. Fetching it
+// sets the A bit there, which is a write to the page of its first bytes.
+    program own_table
+    movw $0x44b8, 0x2ffe                    // mov $0x11223344, %eax, across pages
+    movl $0xc3112233, 0x3000                // ret
+    andl $~0x20, PAGE_TABLE + 3 * 4
+    mov %cr3, %eax
+    mov %eax, %cr3
+    mov $0x2ffe, %edx
+    call *%edx
+    mov %eax, %ebx
+    movb $0x55, 0x2fff
+    call *%edx
+    done
+
+// The same with a block that is there already, made under other tables: DATA+1d000h is code, and under the second
+// directory the table that maps it and the page behind it.
+    program other_table
+    mov $PAGE_DIRECTORY, %esi
+    mov $DATA + 0x1c000, %edi
+    mov $1024, %ecx
+    rep movsl
+    movl $DATA + 0x1d003, DATA + 0x1c004
+    movl $DATA + 0x1d063, DATA + 0x1d000
+    movl $DATA + 0x1e003, DATA + 0x1d004
+    movl $DATA + 0x1d063, SPECIAL_TABLE
+    movl $DATA + 0x1e063, SPECIAL_TABLE + 4
+    movw $0x44b8, DATA + 0x1dffe
+    movl $0xc3112233, DATA + 0x1e000
+    mov $SPECIAL + 0xffe, %edx
+    call *%edx
+    mov %eax, %ebx
+    mov $DATA + 0x1c000, %eax
+    mov %eax, %cr3
+    call *%edx
+    done
+
+// An instruction runs from RAM into a device, whose bytes change.
+    program into_device
+    movl $DATA + 0x3, SPECIAL_TABLE
+    movl $DEVICE_GPA + 3, SPECIAL_TABLE + 4
+    movw $0x44b8, DATA + 0xffe
+    movl $0xc3112233, SPECIAL + 0x1000
+    mov $SPECIAL + 0xffe, %edx
+    call *%edx
+    mov %eax, %ebx
+    movl $0xc3665577, SPECIAL + 0x1000
+    call *%edx
+    done
+
+// The page that runs is mapped elsewhere: its PTE changes, INVLPG, and what follows comes from the other frame.
+    program remap_running
+    movl $DATA + 0x3, SPECIAL_TABLE
+    mov $A(2f), %esi
+    mov $DATA, %edi
+    mov $64, %ecx
+    rep movsb
+    mov $A(2f), %esi
+    mov $DATA + 0x1000, %edi
+    mov $64, %ecx
+    rep movsb
+    movb $0x22, DATA + 0x1000 + 4f - 2f + 1
+    mov $SPECIAL, %edx
+    call *%edx
+    done
+2:  movl $DATA + 0x1003, SPECIAL_TABLE
+    invlpg SPECIAL
+4:  mov $0x11, %al
+    ret
+
+// The same by a load of CR3 with a second directory.
+    program switch_running
+    mov $PAGE_DIRECTORY, %esi
+    mov $DATA + 0x1c000, %edi
+    mov $1024, %ecx
+    rep movsl
+    movl $DATA + 0x1d003, DATA + 0x1c004
+    movl $DATA + 0x1003, DATA + 0x1d000
+    movl $DATA + 0x3, SPECIAL_TABLE
+    mov $A(2f), %esi
+    mov $DATA, %edi
+    mov $64, %ecx
+    rep movsb
+    mov $A(2f), %esi
+    mov $DATA + 0x1000, %edi
+    mov $64, %ecx
+    rep movsb
+    movb $0x22, DATA + 0x1000 + 4f - 2f + 1
+    mov $SPECIAL, %edx
+    call *%edx
+    done
+2:  mov $DATA + 0x1c000, %eax
+    mov %eax, %cr3
+4:  mov $0x11, %al
+    ret
+
 // ---- Loops that only an interrupt ends -----------------------------------------------------------------------------------------
 
     program spin_one
