@@ -6,7 +6,7 @@
 // Times are counted in mapping calls, because their cost differs tenfold between hosts: what is worth a window depends
 // on it. Filling the window of a small process takes some 600 calls, and the direct form saves about a third of the
 // time: the first hold is where that starts to pay (on the Debian installer, 600 gave twice as many calls and signals).
-#define HOLD_FIRST      500  // CPU time before a view becomes direct: 2.5 ms where a call costs 5 us
+#define HOLD_FIRST      500 // CPU time before a view becomes direct: 2.5 ms where a call costs 5 us
 #define HOLD_MAX        400000
 #define PERIOD          1000 // CPU time after which the costs of a direct view are looked at
 #define COST_SHARE      8    // of a period: more than one part in eight is too much
