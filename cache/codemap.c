@@ -207,7 +207,7 @@ static bool root_is_written(const struct root *root, uint32_t page) {
 
 // A translation of a large page goes as a whole, whichever of its addresses was named (SDM vol. 3A 4.10.4.1).
 static void root_clear_large(struct cache *cache, struct root *root, uint32_t linear) {
-    root->large[linear >> 28] &= (uint64_t)~(1ull << (linear >> 22 & 63));
+    root->large[linear >> 28] &= (uint64_t) ~(1ull << (linear >> 22 & 63));
     if (root->count > ROOT_RECORD_MAX) {
         root_clear(cache, root, false);
         return;

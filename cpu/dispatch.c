@@ -20,7 +20,7 @@ struct fetch {
     uint32_t frame;
     const uint8_t *host; // NULL outside RAM
     unsigned root_flags; // enum root_flag
-    bool checks; // its blocks check themselves; it is not write-protected
+    bool checks;         // its blocks check themselves; it is not write-protected
 };
 
 static bool frame_has_code(const struct vcpu *v, uint32_t frame) {

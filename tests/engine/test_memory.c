@@ -1,5 +1,5 @@
-// Memory that is not what it seems: operands in devices and across their edge, pages that change under the code that runs
-// in them, tables in odd places, jumps to addresses where nothing is.
+// Memory that is not what it seems: operands in devices and across their edge, pages that change under the code that
+// runs in them, tables in odd places, jumps to addresses where nothing is.
 #include "rig.h"
 
 #include <stdio.h>
@@ -15,7 +15,8 @@ static const struct rig_options forms[] = {
     {.policy = MMU_SOFT}, {.policy = MMU_DIRECT}, {.policy = MMU_ADAPTIVE}, {.policy = MMU_DIRECT, .no_link = true}};
 #define FORMS (sizeof forms / sizeof forms[0])
 
-// ---- Operands ----------------------------------------------------------------------------------------------------------------
+// ---- Operands
+// ----------------------------------------------------------------------------------------------------------------
 
 // Three pages of SPECIAL: each RAM or the device. A device that holds what is written to it is as good as RAM.
 static void run_operands(struct rig *rig, unsigned devices, struct rig_result *result, uint8_t pages[3][4096]) {
@@ -60,7 +61,8 @@ static void test_operands_in_devices(void **state) {
     }
 }
 
-// ---- Pages that change -----------------------------------------------------------------------------------------------------------
+// ---- Pages that change
+// -----------------------------------------------------------------------------------------------------------
 
 static void test_changing_pages(void **state) {
     (void)state;
@@ -98,7 +100,8 @@ static void test_changing_pages(void **state) {
             }
 }
 
-// ---- Nowhere ---------------------------------------------------------------------------------------------------------------------
+// ---- Nowhere
+// ---------------------------------------------------------------------------------------------------------------------
 
 static void expect(struct rig *rig, enum cpu_stop wanted, unsigned vector, uint32_t cr2, const char *what) {
     enum cpu_stop stop = vcpu_run(rig->vcpu);
@@ -242,9 +245,12 @@ static void test_halt_without_wake_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operands_in_devices),  cmocka_unit_test(test_changing_pages),
-        cmocka_unit_test(test_jumps_to_nowhere),     cmocka_unit_test(test_tables_in_odd_places),
-        cmocka_unit_test(test_system_tables_in_odd_places), cmocka_unit_test(test_halt_without_wake_up),
+        cmocka_unit_test(test_operands_in_devices),
+        cmocka_unit_test(test_changing_pages),
+        cmocka_unit_test(test_jumps_to_nowhere),
+        cmocka_unit_test(test_tables_in_odd_places),
+        cmocka_unit_test(test_system_tables_in_odd_places),
+        cmocka_unit_test(test_halt_without_wake_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
