@@ -1,0 +1,90 @@
+// Which fault an instruction with a soft operand raises when its page is not there: the processor looks at a pending
+// x87 exception, and at the alignment of a 16-byte operand, before it looks at the page (SDM vol. 3A table 6-2; vol.
+// 1 8.7.1, 11.4.4). Where the operand is direct, or bounced, the processor itself sees to that. Light code.
+#include "cpu/engine.h"
+
+struct opcode {
+    bool operand16, repne, rep;
+    uint8_t byte, second, third; // opcode bytes; of an x87 instruction the second is ModRM
+};
+
+static bool is_prefix(uint8_t byte) {
+    switch (byte) {
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65:
+    case 0x66:
+    case 0x67:
+    case 0xf0:
+    case 0xf2:
+    case 0xf3: return true;
+    default: return false;
+    }
+}
+
+static struct opcode opcode_of(const uint8_t *bytes, unsigned size) {
+    struct opcode o = {0};
+    unsigned at = 0;
+    for (; at < size && is_prefix(bytes[at]); at++) {
+        o.operand16 |= bytes[at] == 0x66;
+        o.repne |= bytes[at] == 0xf2;
+        o.rep |= bytes[at] == 0xf3;
+    }
+    o.byte = at < size ? bytes[at] : 0;
+    o.second = at + 1 < size ? bytes[at + 1] : 0;
+    o.third = at + 2 < size ? bytes[at + 2] : 0;
+    return o;
+}
+
+// Every x87 instruction with a soft operand but FNSTCW and FNSTSW waits, and so does every MMX one.
+static bool waits(const struct opcode *o) {
+    if (o->byte >= 0xd8 && o->byte <= 0xdf)
+        return (o->byte != 0xd9 && o->byte != 0xdd) || (o->second >> 3 & 7) != 7;
+    if (o->byte != 0x0f || o->operand16 || o->repne || o->rep)
+        return false;
+    return (o->second >= 0x60 && o->second <= 0x7f) || o->second >= 0xd1 || o->second == 0x38;
+}
+
+static bool x87_pending(const struct vcpu *v) {
+    uint16_t status;
+    if (v->abi.fpu_parked)
+        status = (uint16_t)(v->abi.fx[2] | v->abi.fx[3] << 8);
+    else
+        __asm__ volatile("fnstsw %0" : "=a"(status));
+    return status & 0x80;
+}
+
+// MOVUPS, MOVUPD, MOVDQU, LDDQU and the string comparisons take any address.
+static bool wants_alignment(const struct opcode *o) {
+    if (o->byte != 0x0f)
+        return false;
+    switch (o->second) {
+    case 0x10:
+    case 0x11: return false;
+    case 0x6f:
+    case 0x7f: return !o->rep;
+    case 0xf0: return !o->repne;
+    case 0x3a: return o->third < 0x60 || o->third > 0x63;
+    default: return true;
+    }
+}
+
+bool engine_fault_before_page(struct vcpu *v, const struct block *block, uint32_t word, uint32_t linear) {
+    unsigned size = OPERAND_SIZE(word), offset = OPERAND_OFFSET(word);
+    if (!block || offset < block->offset || offset >= block->offset + (uint32_t)block->guest_size)
+        return false;
+    const uint8_t *bytes = block->guest_bytes + (offset - block->offset);
+    const struct opcode o = opcode_of(bytes, block->guest_size - (offset - block->offset));
+    if (waits(&o) && x87_pending(v)) {
+        cpu_raise(v, VECTOR_MF);
+        return true;
+    }
+    if (size == 16 && (linear & 15) && wants_alignment(&o)) {
+        cpu_raise_error(v, VECTOR_GP, 0);
+        return true;
+    }
+    return false;
+}
