@@ -364,9 +364,11 @@ sysenter_entry:
 5:  mov $0x55, %esi
     pushl $0x909090bb               // mov $0x90909090 with a push into the code, below
     mov %esp, %ebp
+    cli                             // an interrupt would push its frame over the program
     mov $A(6f) + 4, %esp
     pushl %ecx
     mov %ebp, %esp
+    sti
     pop %ebp
     jmp 7f
     .balign 4

@@ -177,6 +177,7 @@ static void run_watched(struct rig *rig, const char *what) {
 
 static const enum mmu_policy forms[] = {MMU_SOFT, MMU_DIRECT};
 static unsigned seed;
+static const char *only; // the name of a program
 
 static unsigned sample_step(const struct sites *sites, unsigned sample) {
     unsigned step = sites->count / sample;
@@ -232,6 +233,8 @@ static void test_programs(void **state) {
         for (unsigned i = 0; i < rig_program_count; i++) {
             struct rig rig;
             const struct rig_options options = {.policy = forms[form], .cache_mib = CACHE_MIB};
+            if (only && strcmp(only, rig_programs[i].name) != 0)
+                continue;
             rig_open(&rig, &options);
             for (unsigned cpl = 0; cpl <= 3; cpl += 3)
                 if (rig_programs[i].cpls >> (cpl ? 1 : 0) & 1)
@@ -381,6 +384,7 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_storm)};
     if (argc > 2)
         cmocka_set_test_filter(argv[2]);
+    only = argc > 3 ? argv[3] : NULL;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pthread_mutex_lock(&watch.lock);
     watch.quit = true;
