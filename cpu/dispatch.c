@@ -253,6 +253,7 @@ static void enter(struct vcpu *v, struct block *block, uint32_t linear) {
     v->abi.exit_site = block->host;
     void (*go)(struct vcpu_abi *) =
         (void (*)(struct vcpu_abi *))(uintptr_t)(e->gate - (uint32_t)(stub_gate - stub_enter));
+    host_renew_window(v); // a store of a few ns here saves a signal where a lock or HLT made the thread sleep
     go(&v->abi);
 }
 

@@ -111,6 +111,7 @@ int host_check(struct engine *e, struct error *err); // BMI2, FSGSBASE
 int host_signals_install(struct vcpu *v, struct error *err);
 void host_signals_remove(struct vcpu *v);
 void host_set_window(struct vcpu *v, uint64_t base); // gs base and abi.window
+void host_renew_window(const struct vcpu *v);        // gs base again, where the thread may have slept
 
 uint64_t engine_guard_page(struct vcpu *v);
 uint64_t engine_now_ns(void);

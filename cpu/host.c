@@ -46,6 +46,11 @@ void host_set_window(struct vcpu *v, uint64_t base) {
     write_gs_base(base);
 }
 
+void host_renew_window(const struct vcpu *v) {
+    if (v->engine->gs_volatile)
+        write_gs_base(v->abi.window);
+}
+
 // The base was lost to a context switch. Where that happens on every way back from the handler (a tracer stops the
 // thread there), the kernel is asked to keep the base of this window, for as long as it is the current one.
 static void restore_gs_base(struct vcpu *v, uint64_t pc) {
