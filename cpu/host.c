@@ -95,8 +95,24 @@ static bool is_string_prefix(uint8_t byte) {
     return byte == 0xf3 || byte == 0xf2;
 }
 
+// MASKMOVQ and MASKMOVDQU take their address from rdi, so one that is not plain EDI is exchanged into it around them
+// (translator/identity.c). The instruction that faults is followed by the exchange back, which must be done by hand.
+static void restore_mask_move(greg_t *regs) {
+    const uint8_t *at = (const uint8_t *)(uintptr_t)regs[REG_RIP];
+    while (*at == 0x65 || *at == 0x66 || *at == 0x67)
+        at++;
+    at += (*at & 0xf0) == 0x40;
+    if (at[0] != 0x0f || at[1] != 0xf7)
+        return;
+    at += 3;
+    bool r8 = at[0] == 0x4c ? at[2] == 0xc7 : at[2] == 0xf8, r9 = at[0] == 0x4c ? at[2] == 0xcf : at[2] == 0xf9;
+    if ((at[0] == 0x4c || at[0] == 0x49) && at[1] == 0x87 && (r8 || r9))
+        regs[REG_RDI] = r8 ? regs[REG_R8] : regs[REG_R9];
+}
+
 // The state of a direct string instruction in the middle is restartable once its pointers are guest addresses again.
 static void restore_pointers(greg_t *regs) {
+    restore_mask_move(regs);
     regs[REG_RSI] = (uint32_t)regs[REG_RSI];
     regs[REG_RDI] = (uint32_t)regs[REG_RDI];
 }

@@ -549,6 +549,46 @@ sysenter_entry:
     add (%edi), %ebp
     done
 
+// ---- Registers that the translator exchanges around an instruction: a fault in it must show them as they were. ESI and EDI
+// point to a page that is not there; DATA gets the registers that the second fault left.
+
+    program exchanged
+    movl $A(1f), VAR_RESUME
+    mov $0x12345678, %eax
+    mov %esp, %ebp
+    mov %edi, %esp
+    add %ah, (%esp)
+1:  mov %ebp, %esp
+    mov %eax, DATA
+    movl $A(2f), VAR_RESUME
+    mov %edi, %esp
+    xchg %ch, (%esp)
+2:  mov %ebp, %esp
+    mov %ecx, DATA + 4
+    movl $A(3f), VAR_RESUME
+    mov $0x87654321, %edx
+    mov %edi, %esp
+    cmpxchg %dh, (%esp)
+3:  mov %ebp, %esp
+    mov %edx, DATA + 8
+    mov %eax, DATA + 12
+    movl $A(4f), VAR_RESUME
+    pcmpeqd %mm0, %mm0
+    mov $SEL_BASED, %eax
+    mov %eax, %fs
+    mov $1, %ebx
+    fs maskmovq %mm0, %mm0          // EDI and the base
+4:  mov %edi, DATA + 16
+    movl $A(5f), VAR_RESUME
+    mov $0x55550000 + 0x8000, %edi
+    addr16 maskmovq %mm0, %mm0      // DI, to a page that CPL 3 may not touch
+5:  mov %edi, DATA + 20
+    mov $DATA + 0x2000, %edi
+    fs maskmovq %mm0, %mm0          // to be made present, and run again
+    mov %edi, DATA + 24
+    emms
+    done
+
 // ---- Pages that change under the code. CPL 0 ----------------------------------------------------------------------------------
 
 // A 4 MiB page becomes a page table; INVLPG names another address of the large page.

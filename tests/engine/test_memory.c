@@ -8,8 +8,8 @@
 
 #define P_RW_US 7u
 
-extern const uint8_t program_operands[], program_large_page[], program_own_table[], program_other_table[],
-    program_into_device[], program_remap_running[], program_switch_running[];
+extern const uint8_t program_operands[], program_exchanged[], program_large_page[], program_own_table[],
+    program_other_table[], program_into_device[], program_remap_running[], program_switch_running[];
 
 static const struct rig_options forms[] = {
     {.policy = MMU_SOFT}, {.policy = MMU_DIRECT}, {.policy = MMU_ADAPTIVE}, {.policy = MMU_DIRECT, .no_link = true}};
@@ -63,6 +63,27 @@ static void test_operands_in_devices(void **state) {
 
 // ---- Pages that change
 // -----------------------------------------------------------------------------------------------------------
+
+static void test_exchanged_registers(void **state) {
+    (void)state;
+    static const uint32_t wanted[7] = {0x12345678,       0x11223344, 0x87654321,   0x12345678,
+                                       SPECIAL + 0x3000, 0x55558000, DATA + 0x2000};
+    for (unsigned form = 0; form < FORMS; form++)
+        for (unsigned round = 0; round < 2; round++) {
+            struct rig rig;
+            rig_open(&rig, &forms[form]);
+            rig_start(&rig, rig_address(program_exchanged), 3, false);
+            rig.vcpu->abi.gpr[CPU_ECX] = 0x11223344;
+            rig.vcpu->abi.gpr[CPU_EDI] = SPECIAL + 0x3000;
+            rig_run(&rig);
+            for (unsigned i = 0; i < 7; i++)
+                if (rig_get(&rig, DATA + 4 * i) != wanted[i])
+                    fail_msg("form %u: register %u is %08x, not %08x", form, i, rig_get(&rig, DATA + 4 * i), wanted[i]);
+            assert_int_equal(rig_get(&rig, VAR_LOG_NEXT), LOG_START + 5 * 16);
+            assert_int_equal(rig_get(&rig, DATA + 0x2100), 0xffffffff);
+            rig_close(&rig);
+        }
+}
 
 static void test_changing_pages(void **state) {
     (void)state;
@@ -245,11 +266,9 @@ static void test_halt_without_wake_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operands_in_devices),
-        cmocka_unit_test(test_changing_pages),
-        cmocka_unit_test(test_jumps_to_nowhere),
-        cmocka_unit_test(test_tables_in_odd_places),
-        cmocka_unit_test(test_system_tables_in_odd_places),
+        cmocka_unit_test(test_operands_in_devices),  cmocka_unit_test(test_exchanged_registers),
+        cmocka_unit_test(test_changing_pages),       cmocka_unit_test(test_jumps_to_nowhere),
+        cmocka_unit_test(test_tables_in_odd_places), cmocka_unit_test(test_system_tables_in_odd_places),
         cmocka_unit_test(test_halt_without_wake_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
