@@ -92,7 +92,7 @@ struct root {
     uint64_t used;                           // for replacement
     uint32_t count;                          // entries recorded, or more than the record holds
     uint64_t written[ROOT_TABLE_PAGES / 64]; // host pages of the map that were ever written: others are the template's
-    uint64_t large[16]; // by 4 MiB of linear addresses: some entry was of a large page
+    uint64_t large[16];                      // by 4 MiB of linear addresses: some entry was of a large page
     uint32_t *record;                        // pages (bits 0-19) that differ from the template; bit 31: global
 };
 

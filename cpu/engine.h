@@ -89,8 +89,8 @@ uint64_t engine_writeback(struct vcpu_abi *abi);
 uint64_t engine_gate_slow(struct vcpu_abi *abi);
 uint64_t engine_exit(struct vcpu_abi *abi);
 
-// fault_order.c: the soft operand of an instruction of `block` has no page. True with v->fault set if the processor would
-// raise another fault first; light
+// fault_order.c: the soft operand of an instruction of `block` has no page. True with v->fault set if the processor
+// would raise another fault first; light
 bool engine_fault_before_page(struct vcpu *v, const struct block *block, uint32_t word, uint32_t linear);
 
 // engine.c
