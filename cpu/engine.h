@@ -14,6 +14,9 @@
 
 #define ENGINE_REVIEW_CYCLES (1ull << 26) // host TSC cycles between two looks at the forms of operands
 #define ENGINE_GS_LOSSES     8            // losses of gs base in a row, at one instruction, before it is pinned
+#define ENGINE_FAULT_RATES   64
+#define ENGINE_FAULT_SPAN    (1ull << 24) // cycles, some 8 ms, in which
+#define ENGINE_FAULT_MAX     8            // guest faults at one direct instruction make it soft
 #define ENGINE_DMA_QUEUE     64           // pending kill requests of the I/O thread
 #define ENGINE_FAULT_SIGNALS 4            // SIGSEGV, SIGBUS, SIGFPE, SIGILL
 #define ENGINE_SIGNAL_STACK  262144       // bytes of the alternate signal stack
@@ -23,6 +26,13 @@ struct root_memo {
     uint32_t view, mode;
     uint64_t generation;
     struct root *root;
+};
+
+// How often a direct instruction met page faults of the guest.
+struct fault_rate {
+    uint32_t key; // frame and offset
+    uint32_t count;
+    uint64_t since; // host TSC
 };
 
 struct engine {
@@ -45,6 +55,7 @@ struct engine {
     unsigned link_index;
     uint64_t link_evictions;
 
+    struct fault_rate fault_rates[ENGINE_FAULT_RATES]; // direct-mapped
     uint64_t reviewed; // host TSC of the last look at soft instructions
     bool halted;       // HLT executed, waiting
     bool stopping;

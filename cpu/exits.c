@@ -130,6 +130,8 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
             *engine_return_slot(v) += 5; // behind the jump back: the bounced copy of the instruction
         break;
     case SOFT_FAULT:
+        if (!(v->mode & MODE_SOFT)) // the instructions that follow are likely direct ones
+            window_prefill_later(v->mmu, linear, cpu_user(v));
         if (!engine_fault_before_page(v, cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v)), word,
                                       linear))
             cpu_raise_page(v, &fault);

@@ -136,12 +136,24 @@ static void redirect_again(struct vcpu *v, greg_t *regs, const struct block_mark
     regs[REG_RIP] = v->engine->stub[STUB_EXIT];
 }
 
-// The instruction becomes soft: in this form its operand cannot be reached.
+// The instruction becomes soft: in this form its operand cannot be reached, or not cheaply.
 static void soften(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
     v->stats->forms_to_soft++;
     cache_soft_set(v->engine->cache, block->frame, mark->guest, __builtin_ia32_rdtsc());
     cache_kill_at(v->engine->cache, block->frame, mark->guest, block->mode);
     redirect_again(v, regs, mark);
+}
+
+// A direct instruction met a page fault of the guest. True if it does so time and again, like the one instruction of an
+// allocator that touches every new page first: in soft form the same fault costs no signal.
+static bool faults_often(struct vcpu *v, const struct block *block, const struct block_mark *mark) {
+    uint64_t now = __builtin_ia32_rdtsc();
+    uint32_t key = block->frame << 12 | mark->guest;
+    struct fault_rate *rate = &v->engine->fault_rates[(key ^ key >> 12) % ENGINE_FAULT_RATES];
+    if (rate->key != key || now - rate->since > ENGINE_FAULT_SPAN) {
+        *rate = (struct fault_rate){.key = key, .since = now};
+    }
+    return v->config.policy == MMU_ADAPTIVE && ++rate->count >= ENGINE_FAULT_MAX;
 }
 
 static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const struct block *block,
@@ -168,6 +180,10 @@ static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const 
     case WINDOW_MAPPED: break;
     case WINDOW_SOFT: soften(v, regs, block, mark); break;
     case WINDOW_FAULT:
+        if (faults_often(v, block, mark)) {
+            soften(v, regs, block, mark);
+            break;
+        }
         cpu_raise_page(v, &fault);
         redirect_fault(v, regs, mark);
         break;

@@ -225,14 +225,18 @@ static enum window_result fill_page(struct mmu *mmu, struct window *window, uint
     return result;
 }
 
+void window_prefill_later(struct mmu *mmu, uint32_t linear, bool user) {
+    mmu->windows->prefill = true;
+    mmu->windows->prefill_user = user;
+    mmu->windows->prefill_linear = linear;
+}
+
 enum window_result window_fault(struct mmu *mmu, uint32_t linear, bool write, bool user, struct mmu_fault *fault) {
     struct window_state *windows = mmu->windows;
     struct window *window = window_current(mmu, user);
     struct mmu_page page;
     if (mmu_walk(mmu, linear, write ? MMU_WRITE : MMU_READ, user, &page, fault)) {
-        windows->prefill = true;
-        windows->prefill_user = user;
-        windows->prefill_linear = linear;
+        window_prefill_later(mmu, linear, user);
         return WINDOW_FAULT;
     }
     if (!window) {

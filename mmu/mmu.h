@@ -161,6 +161,8 @@ enum window_result window_fault(struct mmu *mmu, uint32_t linear, bool write, bo
 // The page that a guest #PF just handled will be touched again at once: fill it before the IRET returns. Cheap if not.
 // window_enter does it for CPL 3; a return to CPL 3 that does not call window_enter calls this.
 void window_prefill(struct mmu *mmu, bool user);
+// A guest #PF at `linear` is about to be delivered from code that is otherwise direct.
+void window_prefill_later(struct mmu *mmu, uint32_t linear, bool user);
 
 // CPU time used by the current user view, in nanoseconds, for the policy. The mmu takes the time itself, from a call of
 // window_view_soft or window_enter with `user` to the next without; this adds what passes those by.
