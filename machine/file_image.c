@@ -1,5 +1,5 @@
-// Reading of whole files, and error texts that name them. Never maps a file: a file that shrinks later must not be able
-// to raise SIGBUS in a running machine.
+// Reading of files, and error texts that name them. Never maps a file: a file that shrinks later must not be able to
+// raise SIGBUS in a running machine.
 #include "machine/file_image.h"
 
 #include "base/populate.h"
@@ -59,7 +59,8 @@ static int read_all(struct file_image *image, int fd, uint64_t size_hint, struct
     return file_image_error(image, err, "cannot read: out of memory");
 }
 
-static int open_and_read(struct file_image *image, struct error *err) {
+// With `keep`, a regular file is only opened.
+static int open_and_read(struct file_image *image, bool keep, struct error *err) {
     int fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return file_image_error(image, err, "cannot open: %s", strerror(errno));
@@ -71,25 +72,68 @@ static int open_and_read(struct file_image *image, struct error *err) {
         status = file_image_error(image, err, "is a directory");
     else if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > FILE_IMAGE_MAX)
         status = file_image_error(image, err, "is larger than %llu MiB", FILE_IMAGE_MAX >> 20);
+    else if (S_ISREG(st.st_mode) && keep)
+        image->size = (uint64_t)st.st_size;
     else
         status = read_all(image, fd, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 65536, err);
-    close(fd);
+    if (!status && !image->data) {
+        image->open = true;
+        image->fd = fd;
+    } else {
+        close(fd);
+    }
     if (!status && !image->size)
         status = file_image_error(image, err, "is empty");
     return status;
 }
 
-int file_image_read(struct file_image *image, const char *role, const char *path, struct error *err) {
+static int take(struct file_image *image, const char *role, const char *path, bool keep, struct error *err) {
     *image = (struct file_image){.role = strdup(role), .path = strdup(path)};
-    int status = image->role && image->path ? open_and_read(image, err) : error_set(err, "out of memory");
+    int status = image->role && image->path ? open_and_read(image, keep, err) : error_set(err, "out of memory");
     if (status)
         file_image_free(image);
     return status;
+}
+
+int file_image_read(struct file_image *image, const char *role, const char *path, struct error *err) {
+    return take(image, role, path, false, err);
+}
+
+int file_image_open(struct file_image *image, const char *role, const char *path, struct error *err) {
+    return take(image, role, path, true, err);
+}
+
+// Reads what the file holds straight into RAM: on many hosts memory that is touched for the first time is dear.
+static int read_into(const struct file_image *image, uint8_t *at, struct error *err) {
+    uint64_t done = 0;
+    while (done < image->size) {
+        ssize_t got = pread(image->fd, at + done, image->size - done, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return file_image_error(image, err, "cannot read: %s", strerror(errno));
+        if (!got)
+            return file_image_error(image, err, "has become shorter since it was opened");
+        done += (uint64_t)got;
+    }
+    return 0;
+}
+
+int file_image_place(const struct file_image *image, struct ram *ram, uint64_t gpa, struct error *err) {
+    if (image->open && ram_contains(ram, gpa, image->size)) {
+        populate_write(ram->host + gpa, image->size);
+        return read_into(image, ram->host + gpa, err);
+    }
+    if (image->open || ram_load(ram, gpa, image->data, image->size))
+        return file_image_error(image, err, "does not fit into the memory");
+    return 0;
 }
 
 void file_image_free(struct file_image *image) {
     free(image->role);
     free(image->path);
     free(image->data);
+    if (image->open)
+        close(image->fd);
     *image = (struct file_image){0};
 }

@@ -1,10 +1,11 @@
-// A file of the guest's, read whole into the host's memory, so that a reset can load it again and nothing that happens
-// to the file afterwards can change a running machine.
+// A file of the guest's: read whole into the host's memory, or kept open, so that a reset can load it again.
 #ifndef MACHINE_FILE_IMAGE_H
 #define MACHINE_FILE_IMAGE_H
 
 #include "base/error.h"
+#include "mmu/ram.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,13 +16,22 @@ struct file_image {
     char *path;
     uint8_t *data; // NULL where no file was read
     uint64_t size;
+    bool open; // the content is that of fd
+    int fd;
 };
 
 // Reads a file of any kind that can be read to its end. Returns 0, or -1 with err filled: it cannot be opened or read,
 // it is a directory, it is empty, it is larger than FILE_IMAGE_MAX. The image is left empty then.
 int file_image_read(struct file_image *image, const char *role, const char *path, struct error *err);
 
-// Frees what file_image_read took. An image of zero bytes all over is allowed.
+// The same, but a regular file is kept open instead: for one that is large and goes into RAM as it is. Who replaces the
+// file (rename) changes nothing; who writes into it changes what the next reset loads.
+int file_image_open(struct file_image *image, const char *role, const char *path, struct error *err);
+
+// Puts the content into RAM at gpa. Returns 0, or -1 with err filled: it does not fit there, or cannot be read.
+int file_image_place(const struct file_image *image, struct ram *ram, uint64_t gpa, struct error *err);
+
+// Frees what file_image_read or file_image_open took. An image of zero bytes all over is allowed.
 void file_image_free(struct file_image *image);
 
 // Fills err with "ROLE PATH: text" and returns -1. A long path is shortened at its front, so that the reason fits.

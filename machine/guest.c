@@ -54,7 +54,7 @@ static int open_all(struct guest *guest, const struct ringshade_guest *request, 
     if (request->module_count + (request->initrd ? 1 : 0) > RINGSHADE_MODULES_MAX)
         return error_set(err, "too many modules: %zu, at most %d", request->module_count, RINGSHADE_MODULES_MAX);
     if (request->initrd && guest->kind == GUEST_LINUX &&
-        file_image_read(&guest->initrd, "initrd", request->initrd, err))
+        file_image_open(&guest->initrd, "initrd", request->initrd, err))
         return -1;
     if (request->initrd && guest->kind != GUEST_LINUX && add_module(guest, "initrd", request->initrd, NULL, err))
         return -1;

@@ -20,7 +20,7 @@ struct guest_module {
 struct guest {
     enum guest_kind kind;
     struct file_image kernel;
-    struct file_image initrd; // Linux only; data is NULL where there is none
+    struct file_image initrd; // Linux only; its size is 0 where there is none
     char *append;             // never NULL in an open guest
     struct guest_module modules[RINGSHADE_MODULES_MAX];
     size_t module_count;

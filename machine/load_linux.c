@@ -146,7 +146,7 @@ static int place_kernel(const struct linux_image *image, const struct guest *gue
 static int place_initrd(const struct linux_image *image, const struct guest *guest, struct ram *ram, uint32_t *address,
                         struct error *err) {
     *address = 0;
-    if (!guest->initrd.data)
+    if (!guest->initrd.size)
         return 0;
     uint64_t end = (uint64_t)image->initrd_addr_max + 1;
     if (end > ram->size)
@@ -166,9 +166,7 @@ static int place_initrd(const struct linux_image *image, const struct guest *gue
                                 (unsigned long long)ram->size >> 20);
     }
     *address = (uint32_t)start;
-    return ram_load(ram, start, guest->initrd.data, size)
-               ? file_image_error(&guest->initrd, err, "does not fit into the memory")
-               : 0;
+    return file_image_place(&guest->initrd, ram, start, err);
 }
 
 static int place_cmdline(const struct linux_image *image, const struct guest *guest, struct ram *ram,
