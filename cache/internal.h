@@ -24,6 +24,7 @@
 struct region {
     uint8_t *base;
     size_t size, used, present;
+    size_t dirty; // bytes from the start that were in use before a reset: the rest is zero
 };
 
 // A stretch of the arena that is filled and evicted as a whole, with the records of its blocks. The blocks are listed

@@ -29,12 +29,14 @@ void *region_take(struct region *region, size_t size) {
         populate_write(region->base + region->present, step);
         region->present += step & ~(size_t)4095;
     }
-    void *taken = region->base + region->used;
+    uint8_t *taken = region->base + region->used;
     region->used += size;
-    memset(taken, 0, size);
+    if (taken < region->base + region->dirty) // fresh memory is zero
+        memset(taken, 0, size);
     return taken;
 }
 
 void region_reset(struct region *region) {
+    region->dirty = region->used > region->dirty ? region->used : region->dirty;
     region->used = 0;
 }

@@ -56,8 +56,8 @@ struct engine {
     uint64_t link_evictions;
 
     struct fault_rate fault_rates[ENGINE_FAULT_RATES]; // direct-mapped
-    uint64_t reviewed; // host TSC of the last look at soft instructions
-    bool halted;       // HLT executed, waiting
+    uint64_t reviewed;                                 // host TSC of the last look at soft instructions
+    bool halted;                                       // HLT executed, waiting
     bool stopping;
     enum cpu_stop why;
 
