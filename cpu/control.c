@@ -55,14 +55,18 @@ static enum callout_result set_cr0(struct vcpu *v, uint32_t value) {
     return set_controls(v, value, v->cr4) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
 
-static enum callout_result set_cr3(struct vcpu *v, uint32_t value) {
+int cpu_load_cr3(struct vcpu *v, uint32_t value) {
     if (mmu_load_cr3(v->mmu, value) < 0)
-        return bad_value(v);
+        return cpu_raise_error(v, VECTOR_GP, 0);
     v->cr3 = value;
     v->stats->cr3_loads++;
     engine_flush_code_roots(v, v->cr4 & CR4_PGE);
     cpu_mode_update(v);
-    return CALLOUT_CONTINUE;
+    return 0;
+}
+
+static enum callout_result set_cr3(struct vcpu *v, uint32_t value) {
+    return cpu_load_cr3(v, value) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
 
 static enum callout_result set_cr4(struct vcpu *v, uint32_t value) {

@@ -329,7 +329,7 @@ static bool serve(struct vcpu *v) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST); // requests that come from here on arm anew
     engine_serve_dma(v);
     review_forms(v);
-    if (e->fault_pending)
+    while (e->fault_pending && !e->stopping) // a task switch may leave a trap behind
         deliver(v);
     if (e->stopping)
         return false;
@@ -354,6 +354,8 @@ enum cpu_stop vcpu_run(struct vcpu *v) {
     engine_mode_changed(v);
     __atomic_store_n(&e->running, 1, __ATOMIC_SEQ_CST);
     while (serve(v)) {
+        if (e->fault_pending)
+            continue; // an interrupt's task switch left a trap
         if (!e->halted) {
             run_block(v);
         } else if (v->abi.sys_flags & EFLAGS_IF) {

@@ -103,6 +103,11 @@ void engine_halt(struct vcpu *v) {
     v->engine->halted = true;
 }
 
+void engine_trap_pending(struct vcpu *v) {
+    v->engine->fault_pending = true;
+    engine_arm(v); // leave for the dispatcher
+}
+
 void engine_stop(struct vcpu *v, enum cpu_stop why) {
     v->engine->stopping = true;
     v->engine->why = why;

@@ -61,8 +61,6 @@ static int read_gate(struct vcpu *v, const struct event *event, uint32_t ext, ui
         return cpu_raise_error(v, VECTOR_GP, error);
     if (!(attr & ATTR_P))
         return cpu_raise_error(v, VECTOR_NP, error);
-    if ((attr & ATTR_TYPE) == TYPE_TASK_GATE)
-        return cpu_stop_unsupported(v, "an exception or interrupt through a task gate");
     return 0;
 }
 
@@ -108,6 +106,8 @@ static int deliver(struct vcpu *v, const struct event *event) {
     if (read_gate(v, event, ext, &gate) < 0)
         return -1;
     uint32_t selector = (uint32_t)gate >> 16, type = descriptor_attr(gate) & ATTR_TYPE;
+    if (type == TYPE_TASK_GATE)
+        return cpu_task_event(v, selector, ext, event->eip, event->resume, event->has_error ? &event->error : NULL);
     bool wide = type & 8, interrupt_gate = !(type & 1);
     if (read_handler(v, selector, ext, &descriptor, &ring) < 0)
         return -1;

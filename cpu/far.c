@@ -43,13 +43,16 @@ static int direct(struct vcpu *v, uint32_t selector, uint64_t descriptor, uint32
     return 0;
 }
 
-// A TSS or a task gate: checked as the architecture asks, then refused.
-static int task(struct vcpu *v, uint32_t selector, unsigned attr) {
+// A TSS or a task gate.
+static int task(struct vcpu *v, uint32_t selector, uint64_t descriptor, bool call, uint32_t next) {
+    unsigned attr = descriptor_attr(descriptor);
     if (attr_dpl(attr) < v->cpl || attr_dpl(attr) < (selector & 3))
         return cpu_raise_error(v, VECTOR_GP, selector_error(selector, 0));
     if (!(attr & ATTR_P))
         return cpu_raise_error(v, VECTOR_NP, selector_error(selector, 0));
-    return cpu_stop_unsupported(v, "a hardware task switch");
+    if ((attr & ATTR_TYPE) == TYPE_TASK_GATE)
+        selector = (uint32_t)descriptor >> 16;
+    return cpu_task_transfer(v, selector, call, next);
 }
 
 int cpu_far_transfer(struct vcpu *v, uint32_t selector, uint32_t offset, unsigned size, bool call, uint32_t next) {
@@ -70,7 +73,7 @@ int cpu_far_transfer(struct vcpu *v, uint32_t selector, uint32_t offset, unsigne
     case TYPE_CALL_GATE32: return cpu_call_gate(v, selector, descriptor, call, next);
     case TYPE_TASK_GATE:
     case TYPE_TSS16:
-    case TYPE_TSS32: return task(v, selector, attr);
+    case TYPE_TSS32: return task(v, selector, descriptor, call, next);
     default: return cpu_raise_error(v, VECTOR_GP, selector_error(selector, 0));
     }
 }

@@ -78,14 +78,14 @@ int cpu_return_far(struct vcpu *v, uint32_t eip, uint32_t selector, uint32_t ski
     return 0;
 }
 
-static int iret(struct vcpu *v, unsigned size) {
+static int iret(struct vcpu *v, unsigned size, uint32_t next) {
     uint32_t frame[3]; // EIP, CS, EFLAGS
     if (!cpu_protected(v))
         return cpu_stop_unsupported(v, "IRET in real mode");
     if (v->abi.sys_flags & EFLAGS_VM)
         return cpu_stop_unsupported(v, "IRET in virtual-8086 mode");
     if (v->abi.sys_flags & EFLAGS_NT)
-        return cpu_stop_unsupported(v, "IRET from a nested task");
+        return cpu_task_return(v, next);
     if (cpu_stack_peek(v, 0, frame, 3, size) < 0)
         return -1;
     if (size == 4 && (frame[2] & EFLAGS_VM) && v->cpl == 0)
@@ -106,5 +106,5 @@ static int iret(struct vcpu *v, unsigned size) {
 
 enum callout_result callout_IRET(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9;
-    return iret(v, CALLOUT_EXTRA(word)) < 0 ? callout_failed(v) : CALLOUT_JUMP;
+    return iret(v, CALLOUT_EXTRA(word), v->abi.eip + CALLOUT_LENGTH(word)) < 0 ? callout_failed(v) : CALLOUT_JUMP;
 }

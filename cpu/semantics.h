@@ -83,6 +83,12 @@ static inline unsigned cpu_iopl(const struct vcpu *v) {
     return v->abi.sys_flags >> 12 & 3;
 }
 
+// ---- control.c -----------------------------------------------------------------------------------------------------
+
+// CR3 and what follows from it. 0, or -1 with #GP(0) for a bad PDPTE and nothing changed. Parks nothing: heavy code, or
+// light code that has parked the FPU state.
+int cpu_load_cr3(struct vcpu *v, uint32_t value);
+
 // ---- access.c ------------------------------------------------------------------------------------------------------
 
 // The operand in the monitor's mapping if the software TLB knows it and it does not cross a page; else NULL.
@@ -159,6 +165,17 @@ void cpu_stack_set_pointer(struct vcpu *v, uint32_t value);
 int cpu_inner_stack(struct vcpu *v, unsigned dpl, uint32_t ext, struct cpu_stack *stack);
 // May this privilege use the ports [port, port+size)? Looks at IOPL and the I/O map. 0, or -1 with #GP(0) or #PF.
 int cpu_io_check(struct vcpu *v, uint32_t port, unsigned size);
+
+// ---- task.c --------------------------------------------------------------------------------------------------------
+
+// Hardware task switches. The caller has made the checks of the gate or, for a TSS named directly, of its DPL. `next`
+// and `eip` are where the old task goes on. 0, or -1 with v->fault: of the instruction, or, with v->abi.eip already
+// that of the new task, of its first instruction.
+int cpu_task_transfer(struct vcpu *v, uint32_t selector, bool call, uint32_t next);
+// An event through a task gate; `resume` is RF in the saved EFLAGS, *error what is pushed (NULL: nothing).
+int cpu_task_event(struct vcpu *v, uint32_t selector, uint32_t ext, uint32_t eip, bool resume, const uint32_t *error);
+// IRET with NT set.
+int cpu_task_return(struct vcpu *v, uint32_t next);
 
 // ---- exception.c ---------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 // What the current task-state segment holds for the processor: stacks of inner rings and the I/O permission map. Intel
-// SDM vol. 3A 5.8.5, 7.2.1, vol. 1 19.5.2. Light code: general registers only, no library calls. Task switches are not
-// done here.
+// SDM vol. 3A 5.8.5, 7.2.1, vol. 1 19.5.2. Light code: general registers only, no library calls. Task switches are in
+// task.c.
 #include "cpu/semantics.h"
 
 #define TSS32_IO_MAP 102 // offset of the I/O map's base

@@ -225,7 +225,9 @@ void engine_mode_changed(struct vcpu *v);                       // root and wind
 void engine_flush_code_roots(struct vcpu *v, bool keep_global); // address space changed: code-map roots
 void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
 void engine_park_fpu(struct vcpu *v);                           // the guest's FPU state goes to abi.fx (idempotent)
-void engine_interrupt_window(struct vcpu *v);        // IF became 1: look for interrupts before the next block
+void engine_interrupt_window(struct vcpu *v); // IF became 1: look for interrupts before the next block
+// v->fault, a trap, is to be delivered at abi.eip before another instruction runs.
+void engine_trap_pending(struct vcpu *v);
 void engine_halt(struct vcpu *v);                    // HLT: the dispatcher waits for an interrupt, going on at abi.eip
 void engine_stop(struct vcpu *v, enum cpu_stop why); // end vcpu_run at the next dispatch; error text in v->error
 

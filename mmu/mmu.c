@@ -115,6 +115,11 @@ int mmu_load_cr3(struct mmu *mmu, uint32_t cr3) {
     return 0;
 }
 
+int mmu_check_cr3(struct mmu *mmu, uint32_t cr3) {
+    uint64_t pdpte[4];
+    return mmu->pae ? walk_load_pdptes(mmu, cr3, pdpte) : 0;
+}
+
 void mmu_invlpg(struct mmu *mmu, uint32_t linear) {
     softtlb_invlpg(mmu, linear);
     window_invlpg(mmu, linear);

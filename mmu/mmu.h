@@ -55,6 +55,8 @@ struct mmu_control {
 int mmu_set_control(struct mmu *mmu, const struct mmu_control *control);
 // MOV CR3: as above but keeps global entries under CR4.PGE. Returns -1 as above, with nothing changed.
 int mmu_load_cr3(struct mmu *mmu, uint32_t cr3);
+// Would mmu_load_cr3 take this value? 0, or -1 if a PDPTE has a reserved bit set. Nothing changes.
+int mmu_check_cr3(struct mmu *mmu, uint32_t cr3);
 void mmu_invlpg(struct mmu *mmu, uint32_t linear);
 
 // ---- Walks

@@ -27,6 +27,10 @@ void engine_park_fpu(struct vcpu *v) {
 void engine_interrupt_window(struct vcpu *v) {
     of(v)->windows_opened++;
 }
+void engine_trap_pending(struct vcpu *v) {
+    (void)v;
+}
+
 void engine_stop(struct vcpu *v, enum cpu_stop why) {
     of(v)->stops++;
     of(v)->why = why;

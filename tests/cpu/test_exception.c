@@ -218,12 +218,11 @@ static void benign_then_contributory_is_no_double_fault(void **state) {
     assert_int_equal(f->v->abi.eip, HANDLER + 16 * VECTOR_DF);
 }
 
-static void task_gate_stops_the_run(void **state) {
+static void task_gate_to_a_busy_task(void **state) {
     struct fixture *f = *state;
-    fixture_gate(f, 0x40, make_gate(SEL_TSS, 0, 0x85, 0));
-    assert_int_equal(run(f, CALLOUT_INT, 0, 0x40, 0), CALLOUT_LEAVE);
-    assert_int_equal(f->stops, 1);
-    assert_int_equal(f->why, CPU_STOP_ERROR);
+    fixture_descriptor(f, SEL_FREE, make_descriptor(TSS, 0x67, 0x8b, 0));
+    fixture_gate(f, 0x40, make_gate(SEL_FREE, 0, 0x85, 0));
+    assert_fault(f, run(f, CALLOUT_INT, 0, 0x40, 0), VECTOR_GP, SEL_FREE);
     assert_int_equal(f->v->abi.eip, CODE);
 }
 
@@ -267,7 +266,7 @@ int main(void) {
         TEST(page_fault_sets_cr2),
         TEST(double_fault),
         TEST(benign_then_contributory_is_no_double_fault),
-        TEST(task_gate_stops_the_run),
+        TEST(task_gate_to_a_busy_task),
         TEST(accessed_bits_are_set),
         TEST(single_step),
     };

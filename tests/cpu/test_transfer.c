@@ -129,9 +129,14 @@ static void iret_unsupported(void **state) {
     struct fixture *f = *state;
     PUSH(f, 0x12345, SEL_CODE0, EFLAGS_VM | 2);
     assert_int_equal(run(f, CALLOUT_IRET, 0, 0, 4), CALLOUT_LEAVE);
+    assert_int_equal(f->stops, 1);
+}
+
+static void iret_with_a_null_link(void **state) {
+    struct fixture *f = *state;
+    PUSH(f, 0x12345, SEL_CODE0, 2);
     f->v->abi.sys_flags |= EFLAGS_NT;
-    assert_int_equal(run(f, CALLOUT_IRET, 0, 0, 4), CALLOUT_LEAVE);
-    assert_int_equal(f->stops, 2);
+    assert_fault(f, run(f, CALLOUT_IRET, 0, 0, 4), VECTOR_TS, 0);
 }
 
 // ---- Far transfers -------------------------------------------------------------------------------------------------
@@ -342,6 +347,7 @@ int main(void) {
         TEST(iret_cannot_go_inward),
         TEST(iret_page_faults),
         TEST(iret_unsupported),
+        TEST(iret_with_a_null_link),
         TEST(far_jmp_and_call),
         TEST(far_jmp_conforming_keeps_cpl),
         TEST(far_errors),
