@@ -74,21 +74,21 @@ static int align_check(struct vcpu *v, uint32_t linear, unsigned size) {
 }
 
 int cpu_read(struct vcpu *v, unsigned seg, uint32_t offset, void *data, unsigned size) {
-    uint32_t linear;
+    uint32_t linear = 0;
     if (cpu_segment_linear(v, seg, offset, size, MMU_READ, &linear) < 0 || align_check(v, linear, size) < 0)
         return -1;
     return cpu_read_linear(v, linear, cpu_user(v), data, size);
 }
 
 int cpu_write(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, unsigned size) {
-    uint32_t linear;
+    uint32_t linear = 0;
     if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, size) < 0)
         return -1;
     return cpu_write_linear(v, linear, cpu_user(v), data, size);
 }
 
 int cpu_probe_write(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size) {
-    uint32_t linear;
+    uint32_t linear = 0;
     struct mmu_fault fault;
     if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, size) < 0)
         return -1;

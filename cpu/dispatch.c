@@ -88,6 +88,7 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, s
         .mode = mode,
         .soft_map = cache_soft_map(e->cache, first->frame),
         .self_checking = first->checks,
+        .no_split_locks = e->no_split_locks,
         .live = (uint64_t)(uintptr_t)first->host,
     };
     memcpy(in.stub, e->stub, sizeof in.stub);

@@ -80,6 +80,7 @@ struct engine {
     stack_t old_signal_stack; // of the thread, before the run
     unsigned gs_losses;       // in a row at gs_lost_at
     uint64_t gs_lost_at;
+    bool no_split_locks;                 // the host raised SIGBUS for a LOCK across a cache line
     bool gs_pinned;                      // the kernel restores the current window's base, not the empty window's
     bool gs_volatile;                    // this host's kernel does not keep gs base across context switches
     uint8_t page[4096], next_page[4096]; // snapshots for the translator
@@ -118,6 +119,7 @@ void engine_wait(struct vcpu *v);      // HLT: sleeps until something happens
 void engine_serve_dma(struct vcpu *v); // kills what the I/O thread overwrote
 
 // host.c
+void engine_forbid_split_locks(struct vcpu *v);      // as if the host had refused one
 int host_check(struct engine *e, struct error *err); // BMI2, FSGSBASE
 int host_signals_install(struct vcpu *v, struct error *err);
 void host_signals_remove(struct vcpu *v);

@@ -226,6 +226,25 @@ static bool fpe_in_code(struct vcpu *v, greg_t *regs) {
     return true;
 }
 
+void engine_forbid_split_locks(struct vcpu *v) {
+    v->engine->no_split_locks = true;
+    mmu_forbid_split_locks(v->mmu);
+}
+
+// A host that forbids a LOCK across a cache line (split_lock_detect=fatal) reports it so. From here on locked operands
+// go through the monitor; what is translated already is replaced as it is met.
+static bool bus_in_code(struct vcpu *v, greg_t *regs) {
+    const struct block *block = cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]);
+    const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
+    if (!mark || regs[REG_TRAPNO] != TRAP_ALIGN)
+        return false;
+    engine_forbid_split_locks(v);
+    regs[REG_EFL] &= ~(greg_t)EFLAGS_AC; // never the guest's: alignment checks are those of the soft form
+    cache_kill_at(v->engine->cache, block->frame, mark->guest, block->mode);
+    redirect_again(v, regs, mark);
+    return true;
+}
+
 static bool ill_in_code(struct vcpu *v, greg_t *regs) {
     const struct block *block = cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]);
     const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
@@ -260,7 +279,14 @@ static void crash(int signal, const siginfo_t *info, const greg_t *regs) {
     sigaction(signal, &fallback, NULL);
 }
 
+// The kernel enters a handler with AC as it was. Whoever set it, what follows makes unaligned accesses.
+static void clear_alignment_check(void) {
+    __asm__ volatile("pushfq\n\tandl %0, (%%rsp)\n\tpopfq" ::"i"(~EFLAGS_AC) : "cc", "memory");
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context) {
+    if (signal == SIGBUS)
+        clear_alignment_check();
     struct vcpu *v = engine_vcpu_thread;
     greg_t *regs = regs_of(context);
     int saved = errno;
@@ -273,6 +299,8 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
             handled = fpe_in_code(v, regs);
         else if (signal == SIGILL)
             handled = ill_in_code(v, regs);
+        else if (signal == SIGBUS)
+            handled = bus_in_code(v, regs);
     }
     if (!handled)
         crash(signal, info, regs);

@@ -35,7 +35,7 @@ void tsc_rate_start(struct vcpu *v) {
 
 uint32_t tsc_rate_khz(struct vcpu *v) {
     struct tsc_rate *rate = &v->tsc_rate;
-    uint64_t tsc, ns;
+    uint64_t tsc = 0, ns = 0;
     if (rate->khz)
         return rate->khz;
     do

@@ -7,8 +7,14 @@
 #define BOUNCE_ALIGN 64u
 
 static enum soft_result in_buffer(const struct mmu *mmu, uint32_t linear, uint64_t *addend) {
-    *addend = (uint64_t)(uintptr_t)(mmu->abi->bounce + linear % BOUNCE_ALIGN) - linear;
+    *addend = (uint64_t)(uintptr_t)(mmu->abi->bounce + mmu->bounce.offset) - linear;
     return SOFT_BOUNCED;
+}
+
+// A LOCK that crosses a cache line, where the host raises SIGBUS for it: it runs on a buffer that does not cross one,
+// and is committed by plain stores (PITFALLS 11). One vCPU cannot tell.
+static bool is_split(const struct mmu *mmu, uint32_t linear, unsigned size, bool locked) {
+    return locked && mmu->no_split_locks && linear % BOUNCE_ALIGN + size > BOUNCE_ALIGN;
 }
 
 static void set_part(struct bounce_part *part, const struct mmu_page *page, uint32_t offset, unsigned size) {
@@ -22,6 +28,7 @@ enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum
     enum mmu_access access = intent == INTENT_READ ? MMU_READ : MMU_WRITE;
     unsigned offset = linear & MMU_PAGE_MASK;
     struct bounce *bounce = &mmu->bounce;
+    bool split = is_split(mmu, linear, size, locked);
     struct mmu_page page;
 
     mmu->stats->softtlb_misses++;
@@ -32,7 +39,7 @@ enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum
     if (offset + size <= RAM_PAGE_SIZE) {
         if (page.host) {
             softtlb_fill(mmu, linear, user, &page);
-            if (access == MMU_READ || !mmu_frame_has_code(mmu, page.gpa >> 12)) {
+            if (!split && (access == MMU_READ || !mmu_frame_has_code(mmu, page.gpa >> 12))) {
                 *addend = (uint64_t)(uintptr_t)page.host - (linear & ~MMU_PAGE_MASK);
                 return SOFT_IN_PLACE;
             }
@@ -50,8 +57,9 @@ enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum
         bounce->parts = 2;
     }
 
-    bounce->offset = linear % BOUNCE_ALIGN;
-    bounce->locked = locked && bounce->parts == 1 && bounce->part[0].host && size <= 8 && (size & (size - 1)) == 0;
+    bounce->offset = split ? 0 : linear % BOUNCE_ALIGN;
+    bounce->locked =
+        locked && !split && bounce->parts == 1 && bounce->part[0].host && size <= 8 && (size & (size - 1)) == 0;
     uint8_t *buffer = mmu->abi->bounce + bounce->offset;
     if (intent != INTENT_WRITE) {
         for (unsigned i = 0; i < bounce->parts; i++) {

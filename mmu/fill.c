@@ -232,7 +232,6 @@ void window_prefill_later(struct mmu *mmu, uint32_t linear, bool user) {
 }
 
 enum window_result window_fault(struct mmu *mmu, uint32_t linear, bool write, bool user, struct mmu_fault *fault) {
-    struct window_state *windows = mmu->windows;
     struct window *window = window_current(mmu, user);
     struct mmu_page page;
     if (mmu_walk(mmu, linear, write ? MMU_WRITE : MMU_READ, user, &page, fault)) {

@@ -101,6 +101,10 @@ int mmu_set_control(struct mmu *mmu, const struct mmu_control *control) {
     return 0;
 }
 
+void mmu_forbid_split_locks(struct mmu *mmu) {
+    mmu->no_split_locks = true;
+}
+
 int mmu_load_cr3(struct mmu *mmu, uint32_t cr3) {
     if (mmu->pae) {
         uint64_t pdpte[4];

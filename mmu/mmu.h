@@ -57,6 +57,8 @@ int mmu_set_control(struct mmu *mmu, const struct mmu_control *control);
 int mmu_load_cr3(struct mmu *mmu, uint32_t cr3);
 // Would mmu_load_cr3 take this value? 0, or -1 if a PDPTE has a reserved bit set. Nothing changes.
 int mmu_check_cr3(struct mmu *mmu, uint32_t cr3);
+// The host refuses LOCK across a cache line: such operands are bounced from now on.
+void mmu_forbid_split_locks(struct mmu *mmu);
 void mmu_invlpg(struct mmu *mmu, uint32_t linear);
 
 // ---- Walks

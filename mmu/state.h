@@ -69,6 +69,7 @@ struct mmu {
     uint64_t reserved_large; // in a present PDE with PS
     uint64_t pdpte[4];       // the PDPTE registers
 
+    bool no_split_locks;           // the host refuses LOCK across a cache line
     bool supervisor_in_user_pages; // CPL 0 runs code from user pages: its window may show them
 
     struct tlb_side tlb_side[2];

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-enum access_form access_form(const struct tctx *t, const struct mem_ref *ref, enum operand_intent intent) {
+enum access_form access_form(const struct tctx *t, const struct mem_ref *ref, enum operand_intent intent, bool locked) {
     enum mode_seg kind;
     if (ref->seg == SEG_CS) // never writable
         kind = t->mode & MODE_CS_CHECKED || intent != INTENT_READ ? MODE_SEG_CHECKED : MODE_SEG_FLAT;
@@ -16,7 +16,7 @@ enum access_form access_form(const struct tctx *t, const struct mem_ref *ref, en
         kind = mode_seg_kind(t->mode, ref->seg);
     if (kind == MODE_SEG_CHECKED)
         return FORM_CHECKED;
-    if (t->mode & MODE_ALIGN)
+    if (t->mode & MODE_ALIGN || (locked && t->in->no_split_locks))
         return FORM_CALLED;
     return tctx_is_soft(t) ? FORM_SOFT : FORM_DIRECT;
 }
@@ -26,7 +26,7 @@ static bool is_based(const struct tctx *t, unsigned seg) {
 }
 
 static uint32_t operand_word(const struct tctx *t, const struct access *a) {
-    bool checked = access_form(t, &a->ref, (enum operand_intent)a->intent) == FORM_CHECKED;
+    bool checked = access_form(t, &a->ref, (enum operand_intent)a->intent, a->locked) == FORM_CHECKED;
     uint32_t word = OPERAND_WORD(t->insn->offset, a->size, a->intent, a->ref.seg, checked);
     return a->locked ? word | OPERAND_LOCKED : word;
 }
@@ -123,7 +123,7 @@ static void access_called(struct tctx *t, const struct access *a, bool checked) 
 void access_emit(struct tctx *t, const struct access *a) {
     if (a->intent != INTENT_READ)
         t->wrote = true;
-    enum access_form form = access_form(t, &a->ref, (enum operand_intent)a->intent);
+    enum access_form form = access_form(t, &a->ref, (enum operand_intent)a->intent, a->locked);
     mark_begin(t, MARK_INSN, form == FORM_DIRECT ? a->intent + 1u : 0u, false);
     switch (form) {
     case FORM_DIRECT: access_direct(t, a); break;

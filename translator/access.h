@@ -11,7 +11,7 @@ enum access_form {
     FORM_CHECKED, // likewise, by offset in the segment
 };
 
-enum access_form access_form(const struct tctx *t, const struct mem_ref *ref, enum operand_intent intent);
+enum access_form access_form(const struct tctx *t, const struct mem_ref *ref, enum operand_intent intent, bool locked);
 
 // Emits one tail; block.c calls it for each in turn behind the block.
 void access_emit_tail(struct tctx *t, const struct tail *tail);

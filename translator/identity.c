@@ -123,7 +123,8 @@ static void emit_bit_offset(struct tctx *t) {
                        .intent = insn->opcode == 0xa3 ? INTENT_READ : INTENT_RMW,
                        .locked = insn->lock,
                        .op = op_reencode};
-    bool by_host = insn->address_size == 4 && access_form(t, &a.ref, (enum operand_intent)a.intent) == FORM_DIRECT;
+    enum access_form form = access_form(t, &a.ref, (enum operand_intent)a.intent, a.locked);
+    bool by_host = insn->address_size == 4 && form == FORM_DIRECT;
     if (!by_host) {
         emit_bit_element(t);
         a.ref.add = R10;

@@ -73,7 +73,7 @@ static bool stack_is_plain(const struct tctx *t) {
 
 // The image waits in r10, which a direct access leaves alone, else in tmp[0].
 static bool image_in_r10(const struct tctx *t, const struct mem_ref *to) {
-    return access_form(t, to, INTENT_WRITE) == FORM_DIRECT;
+    return access_form(t, to, INTENT_WRITE, false) == FORM_DIRECT;
 }
 
 static void op_push_image(struct tctx *t, const struct host_mem *m, const struct access *a) {

@@ -43,7 +43,7 @@ static void op_push_imm(struct tctx *t, const struct host_mem *m, const struct a
 
 // A value on its way from one access to the next waits in r10, which a direct access leaves alone, else in tmp[0].
 static bool waits_in_r10(const struct tctx *t, const struct mem_ref *to) {
-    return access_form(t, to, INTENT_WRITE) == FORM_DIRECT;
+    return access_form(t, to, INTENT_WRITE, false) == FORM_DIRECT;
 }
 
 static void op_load_r10(struct tctx *t, const struct host_mem *m, const struct access *a) {

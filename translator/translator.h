@@ -22,6 +22,7 @@ struct translate_input {
                               // block checks behind its link entry
     uint32_t offset;          // of the first instruction, 0 to 4095
     uint32_t mode;            // enum mode_bit
+    bool no_split_locks;      // the host refuses LOCK across a cache line: locked operands go through STUB_SOFT_MISS
     const uint64_t *soft_map; // 4,096 bits: instructions (by offset) to be soft in direct mode; NULL for none
     bool self_checking;       // compare the block's own bytes before it runs; end after every store. A block that finds
                               // others leaves through STUB_EXIT at its own address: the dispatcher must then kill it

@@ -483,6 +483,27 @@ sysenter_entry:
 // ---- Operands of every kind at (%esi) and, 16 bytes long, at (%edi), which may cross into another page: RAM, a device, or
 // both. The results tell what was read; what was written is in the memory.
 
+    program split_locks
+    lock addl $5, (%esi)
+    mov $0x11223344, %eax
+    mov $0x55667788, %edx
+    lock xadd %eax, 0x40(%esi)
+    xchg %edx, 0x80(%esi)
+    lock incw 0x82(%esi)
+    mov $37, %ecx
+    lock btsl %ecx, 0xbc(%esi)
+    mov %edx, %eax
+    lock cmpxchg %ecx, 0x100(%esi)
+    lock cmpxchg8b 0x13c(%esi)
+    mov 0x13c(%esi), %eax
+    mov 0x140(%esi), %edx
+    lock cmpxchg8b 0x13c(%esi)
+    lock xorl $-1, (%edi)
+    lock cmpxchg8b -3(%edi)
+    xchg %ax, (%edi)
+    lock decb (%edi)
+    done
+
     program operands
     mov $0x11223344, %eax
     mov $0x55667788, %edx
