@@ -42,6 +42,8 @@ static int set_controls(struct vcpu *v, uint32_t cr0, uint32_t cr4) {
         return cpu_raise_error(v, VECTOR_GP, 0);
     }
     cpu_control_update(v);
+    if ((old4 ^ cr4) & CR4_DE) // the meaning of DR7's R/W fields
+        cpu_debug_arm(v);
     if (flush)
         engine_flush_code_roots(v, false);
     cpu_mode_update(v);

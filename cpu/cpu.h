@@ -41,11 +41,23 @@ struct cpu_config {
     void *opaque;
 };
 
+// Kinds of a debugger's breakpoints, which the guest cannot see.
+enum cpu_point_kind { CPU_POINT_EXEC, CPU_POINT_WRITE, CPU_POINT_READ, CPU_POINT_ACCESS };
+
+// Why a run ended with CPU_STOP_DEBUG.
+enum cpu_debug_cause { CPU_DEBUG_STEP, CPU_DEBUG_POINT };
+struct cpu_debug_hit {
+    enum cpu_debug_cause cause;
+    enum cpu_point_kind kind; // of the point
+    uint32_t linear;          // of the point
+};
+
 enum cpu_stop {
     CPU_STOP_HALT,         // HLT with IF=0 and nothing that could wake it
     CPU_STOP_RESET,        // vcpu_request_reset, after the current instruction
     CPU_STOP_REQUESTED,    // vcpu_request_stop
     CPU_STOP_TRIPLE_FAULT, // the state is that of the faulting instruction
+    CPU_STOP_DEBUG,        // a debugger's breakpoint or step; vcpu_debug_hit says which
     CPU_STOP_ERROR,        // an error of the monitor; vcpu_error_text says which
 };
 
@@ -88,6 +100,24 @@ void vcpu_get_state(const struct vcpu *v, struct cpu_state *state);
 void vcpu_set_state(struct vcpu *v, const struct cpu_state *state);
 void vcpu_reset(struct vcpu *v);
 const char *vcpu_error_text(const struct vcpu *v); // why CPU_STOP_ERROR or where the triple fault was; one line
+
+// A debugger's view, while vcpu_run does not run. A point is at most CPU_POINT_LENGTH_MAX bytes; CPU_POINT_EXEC is met
+// before the instruction at exactly that linear address, the others after the instruction that accesses a byte of
+// theirs. insert returns -1 when there are too many; remove returns -1 when there is no such point.
+#define CPU_POINT_LENGTH_MAX 4096u
+int vcpu_debug_insert(struct vcpu *v, enum cpu_point_kind kind, uint32_t linear, uint32_t length);
+int vcpu_debug_remove(struct vcpu *v, enum cpu_point_kind kind, uint32_t linear, uint32_t length);
+void vcpu_debug_remove_all(struct vcpu *v);
+// The next vcpu_run executes one instruction, or delivers the exception that it raises, and takes no interrupt unless
+// the processor is halted; of a repeated string instruction one iteration.
+void vcpu_debug_step(struct vcpu *v, bool step);
+struct cpu_debug_hit vcpu_debug_hit(const struct vcpu *v);
+// The guest-physical address of a linear one through the guest's tables, whatever the privilege and without touching A
+// and D. 0 or -1.
+int vcpu_debug_translate(struct vcpu *v, uint32_t linear, uint64_t *gpa);
+// The x87 and SSE state as FXSAVE with 32-bit operands stores it: 512 bytes.
+void vcpu_get_fx(struct vcpu *v, uint8_t fx[512]);
+void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]);
 
 // From any thread, at any time, also while vcpu_run is not running (then it takes effect at the next call).
 void vcpu_set_intr(struct vcpu *v, bool level); // the interrupt controller's INTR output

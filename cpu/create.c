@@ -78,6 +78,7 @@ static int engine_create(struct vcpu *v, struct error *err) {
         .code_written = engine_code_written,
         .device_read = engine_device_read,
         .device_write = engine_device_write,
+        .watched = engine_watched,
         .opaque = v,
     };
     v->mmu = mmu_create(&mmu, err);

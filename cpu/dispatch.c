@@ -260,17 +260,21 @@ static void enter(struct vcpu *v, struct block *block, uint32_t linear) {
 
 // A software interrupt clears TF on its way; a load of SS holds the trap back with everything else.
 static bool step_suppressed(const struct vcpu *v) {
-    uint8_t id = v->engine->last_callout;
-    return id == CALLOUT_INT || (v->abi.shadow && (id == CALLOUT_LOAD_SEG || id == CALLOUT_POP_SEG));
+    return v->engine->last_callout == CALLOUT_INT || engine_shadow_of_ss(v);
 }
 
 static void run_block(struct vcpu *v) {
     struct engine *e = v->engine;
-    bool shadow = v->abi.shadow, step = v->abi.sys_flags & EFLAGS_TF;
+    bool shadow = v->abi.shadow, step = v->abi.sys_flags & EFLAGS_TF, alone = shadow || step;
+    uint32_t linear = cpu_linear_eip(v), resume = v->abi.sys_flags & EFLAGS_RF;
+    e->again = false;
+    if ((v->debug.exec || v->debug.alone || v->debug.step) && !engine_debug_begin(v, linear, &alone))
+        return;
     v->abi.shadow = 0;
     if (shadow)
         cpu_mode_update(v);
-    uint32_t mode = v->mode | (shadow || step ? MODE_ONE : 0u), linear = cpu_linear_eip(v);
+    v->abi.sys_flags &= ~EFLAGS_RF; // of the next instruction; a fault of this one pushes it as set
+    uint32_t mode = v->mode | (alone ? MODE_ONE : 0u);
     struct block *block = fetch_limit_ok(v, 1) ? engine_find_block(v, linear, mode) : NULL;
     if (block && !fetch_limit_ok(v, block->marks[0].length)) // of its one instruction
         block = NULL;
@@ -282,18 +286,15 @@ static void run_block(struct vcpu *v) {
     link_exit(v, block);
     e->one_shot = mode & (MODE_ONE | MODE_CS_CHECKED);
     e->last_callout = CALLOUT_COUNT;
-    e->again = false;
     enter(v, block, linear);
     e->one_shot = false;
     if (e->again) {
         v->abi.shadow = shadow;
+        v->abi.sys_flags |= resume;
         return;
     }
-    if (step && !e->fault_pending && !e->stopping && !step_suppressed(v)) { // SDM vol. 3B 17.3.1.4
-        v->dr[6] |= 1u << 14;
-        cpu_raise(v, VECTOR_DB);
-        e->fault_pending = true;
-    }
+    if (step && !e->fault_pending && !e->stopping && !step_suppressed(v)) // SDM vol. 3B 17.3.1.4
+        v->debug.found |= DR6_BS;
 }
 
 static bool take_interrupt(struct vcpu *v) {
@@ -332,6 +333,10 @@ static bool serve(struct vcpu *v) {
     review_forms(v);
     while (e->fault_pending && !e->stopping) // a task switch may leave a trap behind
         deliver(v);
+    while (!e->stopping && engine_debug_due(v))
+        deliver(v);
+    if (v->debug.stop && !e->stopping)
+        engine_stop(v, CPU_STOP_DEBUG);
     if (e->stopping)
         return false;
     if (__atomic_exchange_n(&e->stop_requested, 0, __ATOMIC_SEQ_CST)) {
@@ -342,13 +347,22 @@ static bool serve(struct vcpu *v) {
         engine_stop(v, CPU_STOP_RESET);
         return false;
     }
-    take_interrupt(v);
+    if (v->debug.step && !e->halted) // a debugger steps over interrupts
+        return true;
+    if (take_interrupt(v)) {
+        while (!e->stopping && engine_debug_due(v)) // the frame lies on a data breakpoint
+            deliver(v);
+        if (v->debug.step)
+            engine_stop(v, CPU_STOP_DEBUG);
+    }
     return !e->stopping;
 }
 
 enum cpu_stop vcpu_run(struct vcpu *v) {
     struct engine *e = v->engine;
     e->stopping = false;
+    v->debug.stop = false;
+    v->debug.hit.cause = CPU_DEBUG_STEP;
     if (host_signals_install(v, &v->error) < 0)
         return CPU_STOP_ERROR;
     uint64_t start = engine_now_ns();
@@ -359,6 +373,7 @@ enum cpu_stop vcpu_run(struct vcpu *v) {
             continue; // an interrupt's task switch left a trap
         if (!e->halted) {
             run_block(v);
+            v->debug.stop |= v->debug.step && !e->again;
         } else if (v->abi.sys_flags & EFLAGS_IF) {
             v->abi.shadow = 0;
             engine_wait(v);

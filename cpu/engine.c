@@ -1,6 +1,7 @@
 // What the rest of cpu/ and the mmu ask of the engine: roots and windows after a change of mode, flushes of the code
 // map, kills, device accesses, parking of the FPU state, stops. Light, but for what parks the FPU state first.
 #include "cpu/engine.h"
+#include "cpu/semantics.h"
 #include "devices/bus.h"
 
 // Its translations go, and with them the flag: writes may go straight to it again.
@@ -48,6 +49,10 @@ uint64_t engine_device_read(void *opaque, uint64_t gpa, unsigned size) {
     uint64_t value = mmio_bus_read(v->config.mmio, gpa, size);
     device_unlock(v);
     return value;
+}
+
+void engine_watched(void *opaque, uint32_t linear, unsigned size, enum operand_intent intent) {
+    cpu_debug_access(opaque, linear, size, intent);
 }
 
 void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t value) {
@@ -101,11 +106,6 @@ void engine_park_fpu(struct vcpu *v) {
 
 void engine_halt(struct vcpu *v) {
     v->engine->halted = true;
-}
-
-void engine_trap_pending(struct vcpu *v) {
-    v->engine->fault_pending = true;
-    engine_arm(v); // leave for the dispatcher
 }
 
 void engine_stop(struct vcpu *v, enum cpu_stop why) {

@@ -111,10 +111,22 @@ unsigned engine_forget_frame(struct vcpu *v, uint32_t frame); // kills the frame
 void engine_code_written(void *opaque, uint32_t frame);
 uint64_t engine_device_read(void *opaque, uint64_t gpa, unsigned size);
 void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t value);
+void engine_watched(void *opaque, uint32_t linear, unsigned size, enum operand_intent intent);
+
+// debugstep.c: breakpoints at instruction boundaries
+// Before the instruction at `linear`. False if it does not run: v->fault is to be delivered, or the debugger has
+// stopped the run. *alone becomes true if it must run by itself.
+bool engine_debug_begin(struct vcpu *v, uint32_t linear, bool *alone);
+// Turns the conditions met by the last instruction into v->fault, unless a load of SS holds them back. True if there is
+// one to deliver.
+bool engine_debug_trap(struct vcpu *v);
+bool engine_shadow_of_ss(const struct vcpu *v);
+static inline bool engine_debug_due(struct vcpu *v) {
+    return (v->debug.found | v->debug.pending) && engine_debug_trap(v);
+}
 
 // kick.c
 extern _Thread_local struct vcpu *engine_vcpu_thread;
-void engine_arm(struct vcpu *v);       // request := NEW, live root := empty
 void engine_wait(struct vcpu *v);      // HLT: sleeps until something happens
 void engine_serve_dma(struct vcpu *v); // kills what the I/O thread overwrote
 

@@ -22,6 +22,7 @@ static int note(struct vcpu *v, enum cpu_vector vector, bool has_error, uint32_t
     v->fault.vector = (uint8_t)vector;
     v->fault.has_error = has_error;
     v->fault.software = false;
+    v->fault.resume = false;
     v->fault.error = error;
     v->fault.cr2 = cr2;
     return -1;
@@ -87,7 +88,10 @@ static int push_frame(struct vcpu *v, const struct event *event, bool inner, uns
         items[count++] = v->seg[CPU_SEG_SS].selector;
         items[count++] = v->abi.gpr[CPU_ESP];
     }
-    items[count++] = (cpu_eflags(v) & ~EFLAGS_RF) | (event->resume ? EFLAGS_RF : 0);
+    // RF is set here between an IRET and the next instruction, and between two iterations of a string instruction.
+    bool resume = event->resume ||
+                  ((v->abi.sys_flags & EFLAGS_RF) && (event->kind == EVENT_EXTERNAL || event->kind == EVENT_FAULT));
+    items[count++] = (cpu_eflags(v) & ~EFLAGS_RF) | (resume ? EFLAGS_RF : 0);
     items[count++] = v->seg[CPU_SEG_CS].selector;
     items[count++] = event->eip;
     if (event->has_error)
@@ -161,14 +165,15 @@ int cpu_deliver_fault(struct vcpu *v) {
             return 0;
         if (first == VECTOR_PF)
             v->cr2 = v->fault.cr2;
-        // #DB is a trap here (single steps), #DF an abort; every other exception is a fault and resumes with RF set.
+        // #DB is a trap here, or an instruction breakpoint, #DF an abort; every other exception is a fault and resumes
+        // with RF set.
         const struct event event = {.vector = (uint8_t)first,
                                     .kind = v->fault.software ? EVENT_SOFTWARE : EVENT_FAULT,
                                     .has_error = v->fault.has_error,
                                     .error = v->fault.error,
                                     .eip = v->abi.eip,
-                                    .resume = !v->fault.software && first != VECTOR_DB && first != VECTOR_NMI &&
-                                              first != VECTOR_DF};
+                                    .resume = v->fault.resume || (!v->fault.software && first != VECTOR_DB &&
+                                                                  first != VECTOR_NMI && first != VECTOR_DF)};
         if (deliver(v, &event) == 0)
             return 0;
         if (v->fault.vector == CPU_FAULT_STOP)
@@ -190,5 +195,9 @@ int cpu_deliver_interrupt(struct vcpu *v, uint8_t vector) {
 
 int cpu_deliver_software(struct vcpu *v, uint8_t vector, uint32_t next, bool icebp) {
     const struct event event = {.vector = vector, .kind = icebp ? EVENT_ICEBP : EVENT_SOFTWARE, .eip = next};
-    return deliver(v, &event);
+    if (deliver(v, &event) < 0)
+        return -1;
+    if (icebp) // like every #DB but INT n's
+        v->dr[7] &= ~DR7_GD;
+    return 0;
 }

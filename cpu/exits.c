@@ -3,6 +3,7 @@
 // and no vector register is used before engine_park_fpu. Each function returns 0 to go on at the return slot, 1 to
 // leave for the dispatcher.
 #include "cpu/engine.h"
+#include "cpu/semantics.h"
 
 enum { GO_ON = 0, LEAVE = 1 };
 
@@ -25,6 +26,8 @@ static uint32_t fill_root(struct vcpu *v, uint32_t linear) {
     struct engine *e = v->engine;
     struct mmu_page page;
     struct mmu_fault fault;
+    if (v->debug.exec && cpu_debug_page(v, linear)) // instruction by instruction, through the dispatcher
+        return 0;
     if (mmu_walk(v->mmu, linear, MMU_EXEC, cpu_user(v), &page, &fault) < 0 || !page.host)
         return 0;
     const struct slice *slice = cache_find_slice(e->cache, (uint32_t)(page.gpa >> 12), v->mode);
@@ -58,6 +61,7 @@ static uint64_t go_on_at_eip(struct vcpu *v) {
 }
 
 static uint64_t deliver_fault(struct vcpu *v) {
+    v->debug.found = 0; // the instruction has not completed
     if (v->engine->one_shot) {
         v->engine->fault_pending = true;
         return LEAVE;
@@ -123,6 +127,11 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
         return deliver_fault(v);
     }
     v->engine->code_killed = false;
+    if (v->debug.data && !v->engine->one_shot && cpu_debug_match(v, linear, size, intent)) {
+        v->debug.alone = true; // the trap comes right behind this instruction: it runs again, by itself
+        v->engine->again = true;
+        return LEAVE;
+    }
     switch (soft_miss(v->mmu, linear, size, intent, cpu_user(v), word & OPERAND_LOCKED, &addend, &fault)) {
     case SOFT_IN_PLACE: break;
     case SOFT_BOUNCED:

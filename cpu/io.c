@@ -23,6 +23,8 @@ static void unlock(struct vcpu *v) {
 
 uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size) {
     engine_park_fpu(v);
+    if (v->debug.io)
+        cpu_debug_port(v, port, size);
     uint64_t start = now_ns();
     lock(v);
     uint32_t value = io_bus_read(v->config.io, (uint16_t)port, size);
@@ -33,6 +35,8 @@ uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size) {
 
 void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value) {
     engine_park_fpu(v);
+    if (v->debug.io)
+        cpu_debug_port(v, port, size);
     uint64_t start = now_ns();
     lock(v);
     io_bus_write(v->config.io, (uint16_t)port, size, value);

@@ -99,6 +99,8 @@ static int iret(struct vcpu *v, unsigned size, uint32_t next) {
     v->abi.flags = (v->abi.flags & ~live) | (flags & live);
     v->abi.sys_flags = (before & ~system) | (flags & system);
     cpu_mode_update(v);
+    if (v->abi.sys_flags & EFLAGS_RF) // the dispatcher clears it after the next instruction
+        engine_arm(v);
     if ((v->abi.sys_flags & ~before & EFLAGS_IF) && v->abi.pending)
         engine_interrupt_window(v);
     return 0;

@@ -227,6 +227,26 @@ static inline void string_advance(struct vcpu *v, const struct string_run *run, 
 // One element of INS or OUTS. 0 or -1 with nothing changed.
 int string_io_element(struct vcpu *v, const struct string_run *run);
 
+// ---- debug.c, debugpoint.c -----------------------------------------------------------------------------------------
+
+// Enables what DR0-DR3, DR7, CR4.DE and the debugger ask for, and nothing else. After each change of one of them.
+void cpu_debug_arm(struct vcpu *v);
+// #DB with these bits of DR6; the bits of breakpoints that were not met are cleared, and so is DR7.GD. Returns -1.
+int cpu_debug_raise(struct vcpu *v, uint32_t bits);
+// A task switch, for the task that is left: the local breakpoints are disabled (SDM vol. 3A 7.3).
+void cpu_debug_task_switch(struct vcpu *v);
+// The new task's T bit is set: #DB with BT before its first instruction.
+void cpu_debug_task_trap(struct vcpu *v);
+// The bits of data breakpoints that such an access meets, DEBUG_WATCH_FOUND among them. debug.data is set.
+uint32_t cpu_debug_match(const struct vcpu *v, uint32_t linear, unsigned size, enum operand_intent intent);
+// Notes what an access or a port access meets (debug.data, debug.io).
+void cpu_debug_access(struct vcpu *v, uint32_t linear, unsigned size, enum operand_intent intent);
+void cpu_debug_port(struct vcpu *v, uint32_t port, unsigned size);
+// Does this page hold an instruction breakpoint (debug.exec)?
+bool cpu_debug_page(const struct vcpu *v, uint32_t linear);
+// The registers whose instruction breakpoint is at `linear`; *debugger: one of the debugger's is.
+uint32_t cpu_debug_fetch(const struct vcpu *v, uint32_t linear, bool *debugger);
+
 // ---- cpuid.c -------------------------------------------------------------------------------------------------------
 
 bool cpuid_host_invariant_tsc(void);

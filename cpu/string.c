@@ -241,7 +241,7 @@ static uint32_t many_elements(struct vcpu *v, const struct string_run *run, uint
 // ---- The instruction -----------------------------------------------------------------------------------------------
 
 static bool interrupted(const struct vcpu *v) {
-    return __atomic_load_n(&v->abi.request, __ATOMIC_RELAXED) || (v->abi.sys_flags & EFLAGS_TF);
+    return __atomic_load_n(&v->abi.request, __ATOMIC_RELAXED) || (v->abi.sys_flags & EFLAGS_TF) || v->debug.step;
 }
 
 enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
@@ -256,7 +256,7 @@ enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uin
     bool repeated = run.rep != STRING_ONCE, last;
     uint32_t count = repeated ? string_index(v, &run, CPU_ECX) : 1;
     while (count) {
-        uint32_t most = v->abi.sys_flags & EFLAGS_TF ? 1 : count;
+        uint32_t most = (v->abi.sys_flags & EFLAGS_TF) || v->debug.step ? 1 : count;
         uint32_t done = many_elements(v, &run, most, &last);
         if (!done) {
             // A repeated comparison that faults leaves the flags of the last one that was completed: what the direct
@@ -271,8 +271,10 @@ enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uin
             string_advance(v, &run, CPU_ECX, 0u - done);
         if (last || !count)
             break;
-        if (interrupted(v))
-            return CALLOUT_JUMP; // back to the same instruction, behind the interrupt or trap
+        if (interrupted(v)) {
+            v->abi.sys_flags |= EFLAGS_RF; // in the image that is pushed now (SDM vol. 3B 17.3.1.1)
+            return CALLOUT_JUMP;           // back to the same instruction, behind the interrupt or trap
+        }
     }
     return CALLOUT_CONTINUE;
 }

@@ -9,8 +9,6 @@
 #define EFLAGS_LOADED                                                                                                  \
     (EFLAGS_LIVE | EFLAGS_TF | EFLAGS_IF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | EFLAGS_AC | EFLAGS_VIF |  \
      EFLAGS_VIP | EFLAGS_ID)
-#define DR7_LOCAL 0x155u // L0 to L3 and LE: breakpoints of one task
-#define DR6_BT    (1u << 15)
 
 #define ATTR_V86 (ATTR_P | 3u << ATTR_DPL_SHIFT | ATTR_S | ATTR_WRITABLE | ATTR_ACCESSED)
 
@@ -50,7 +48,7 @@ static int load_registers(struct vcpu *v, const struct task_switch *task, const 
     if (tss_is_wide(&v->tr) && (v->cr0 & CR0_PG) && cpu_load_cr3(v, image->cr3) < 0)
         return -1;
     uint32_t eflags = image->eflags | (task_nests(task) ? EFLAGS_NT : 0), before = v->abi.sys_flags;
-    v->dr[7] &= ~DR7_LOCAL;
+    cpu_debug_task_switch(v);
     if (!(v->dr[7] & 0xff))
         eflags &= ~EFLAGS_RF; // it has no effect, and nothing would clear it
     v->abi.flags = eflags & EFLAGS_LIVE;
@@ -164,10 +162,9 @@ int task_load(struct vcpu *v, const struct task_switch *task) {
         return -1;
     if (!cpu_limit_ok(&v->seg[CPU_SEG_CS], v->abi.eip, 1))
         return cpu_raise_error(v, VECTOR_GP, task->ext);
-    if (image.trap) { // SDM vol. 3B 17.3.1.5: after the switch, before the first instruction
-        v->dr[6] |= DR6_BT;
-        cpu_raise(v, VECTOR_DB);
-        engine_trap_pending(v);
-    }
+    if (image.trap) // SDM vol. 3B 17.3.1.5: after the switch, before the first instruction
+        cpu_debug_task_trap(v);
+    if (v->abi.sys_flags & EFLAGS_RF) // the dispatcher clears it after that
+        engine_arm(v);
     return 0;
 }

@@ -44,5 +44,7 @@ void vcpu_set_state(struct vcpu *v, const struct cpu_state *state) {
     tsc_rate_start(v);
     cpu_control_apply(v);
     engine_flush_code_roots(v, false);
+    v->debug.found = v->debug.pending = 0;
+    cpu_debug_arm(v);
     cpu_mode_update(v);
 }

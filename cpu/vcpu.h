@@ -97,6 +97,7 @@ struct cpu_fault {
     uint8_t vector; // enum cpu_vector, or CPU_FAULT_STOP
     bool has_error;
     bool software; // INT n, INT3, INTO: DPL of the gate is checked, EIP pushed is the next one
+    bool resume;   // a #DB that pushes RF as set
     uint32_t error;
     uint32_t cr2; // for VECTOR_PF
 };
@@ -124,6 +125,38 @@ struct segment_memo {
     uint64_t descriptor;
 };
 
+#define DR6_BD          (1u << 13)
+#define DR6_BS          (1u << 14)
+#define DR6_BT          (1u << 15)
+#define DR6_BREAKPOINTS 0xfu
+#define DR7_GD          (1u << 13)
+
+#define DEBUG_POINTS_MAX  64
+#define DEBUG_WATCH_FOUND (1u << 31) // in cpu_debug.found: a watchpoint of the debugger
+
+// A breakpoint or watchpoint of a debugger outside the guest.
+struct cpu_debug_point {
+    enum cpu_point_kind kind;
+    uint32_t linear, length;
+};
+
+// Breakpoints of the guest's debug registers and of a debugger outside the guest (debug.c, debugpoint.c, debugger.c).
+struct cpu_debug {
+    uint32_t found;   // DR6 bits of conditions that the current instruction has met so far
+    uint32_t pending; // of those before it: delivered as #DB at the next boundary that allows it
+    bool exec;        // an instruction breakpoint is enabled
+    bool data;        // a data breakpoint is enabled
+    bool io;          // an I/O breakpoint is enabled
+    bool alone;       // the next instruction runs by itself: it will hit a data breakpoint
+    uint8_t exec_registers, data_registers, io_registers; // bit n: DRn
+    // The debugger's.
+    bool step; // vcpu_run ends after one instruction
+    bool stop; // vcpu_run ends now
+    unsigned points;
+    struct cpu_debug_point point[DEBUG_POINTS_MAX];
+    struct cpu_debug_hit hit;
+};
+
 struct vcpu {
     struct vcpu_abi abi; // must be first
     // Segments with their hidden part, in the order of CPU_SEG_*; cpl is CS's privilege.
@@ -141,6 +174,7 @@ struct vcpu {
     uint32_t segment_mode; // its part that depends on the segment registers, kept by cpu_commit_segment
     uint32_t control_mode; // its part that depends on CR0 and CR4, kept by cpu_control_update
     struct cpu_fault fault;
+    struct cpu_debug debug;
     struct segment_memo memo[CPU_SEG_COUNT];
 
     struct cpu_config config;
@@ -224,10 +258,9 @@ static inline void callout_next(struct vcpu *v, uint32_t word) {
 void engine_mode_changed(struct vcpu *v);                       // root and window for v->mode and the current view
 void engine_flush_code_roots(struct vcpu *v, bool keep_global); // address space changed: code-map roots
 void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
-void engine_park_fpu(struct vcpu *v);                           // the guest's FPU state goes to abi.fx (idempotent)
+void engine_arm(struct vcpu *v);              // kick.c: the next transfer or callout leaves for the dispatcher
+void engine_park_fpu(struct vcpu *v);         // the guest's FPU state goes to abi.fx (idempotent)
 void engine_interrupt_window(struct vcpu *v); // IF became 1: look for interrupts before the next block
-// v->fault, a trap, is to be delivered at abi.eip before another instruction runs.
-void engine_trap_pending(struct vcpu *v);
 void engine_halt(struct vcpu *v);                    // HLT: the dispatcher waits for an interrupt, going on at abi.eip
 void engine_stop(struct vcpu *v, enum cpu_stop why); // end vcpu_run at the next dispatch; error text in v->error
 

@@ -235,6 +235,7 @@ static enum ringshade_stop run_until_stop(struct ringshade *machine) {
                 return fail(machine, err.text);
             machine->resets++;
             break;
+        case CPU_STOP_DEBUG:
         case CPU_STOP_REQUESTED: // for an event that an earlier turn has taken: go on
         case CPU_STOP_ERROR: break;
         }

@@ -23,6 +23,13 @@ static void set_part(struct bounce_part *part, const struct mmu_page *page, uint
     part->size = size;
 }
 
+// Tells of an access to a page with a data breakpoint. Its walks have succeeded.
+static void tell_watcher(struct mmu *mmu, uint32_t linear, unsigned size, enum operand_intent intent) {
+    if (watch_holds(mmu, linear) || watch_holds(mmu, linear + size - 1)) {
+        mmu->watched(mmu->opaque, linear, size, intent);
+    }
+}
+
 enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum operand_intent intent, bool user,
                            bool locked, uint64_t *addend, struct mmu_fault *fault) {
     enum mmu_access access = intent == INTENT_READ ? MMU_READ : MMU_WRITE;
@@ -37,6 +44,9 @@ enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum
         return SOFT_FAULT;
     }
     if (offset + size <= RAM_PAGE_SIZE) {
+        if (mmu->watch_count) {
+            tell_watcher(mmu, linear, size, intent);
+        }
         if (page.host) {
             softtlb_fill(mmu, linear, user, &page);
             if (!split && (access == MMU_READ || !mmu_frame_has_code(mmu, page.gpa >> 12))) {
@@ -51,6 +61,9 @@ enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum
         struct mmu_page second;
         if (mmu_walk(mmu, linear + first, access, user, &second, fault)) {
             return SOFT_FAULT;
+        }
+        if (mmu->watch_count) {
+            tell_watcher(mmu, linear, size, intent);
         }
         set_part(&bounce->part[0], &page, offset, first);
         set_part(&bounce->part[1], &second, 0, size - first);

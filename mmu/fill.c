@@ -15,6 +15,7 @@ struct fill {
     const struct mmu_page *page;
     unsigned at; // page in the region
     bool write;
+    bool alone; // a page of the region is watched: no neighbours
 };
 
 // ---- Large pages
@@ -108,6 +109,10 @@ static enum window_result fill_large(const struct fill *fill) {
     }
     unsigned lo = fill->at & ~(FILL_LARGE - 1);
     unsigned hi = lo + FILL_LARGE < end ? lo + FILL_LARGE : end;
+    if (fill->alone) {
+        lo = fill->at;
+        hi = lo + 1;
+    }
     if (!map_large_part(fill, lo, hole < hi ? hole : hi, writable) ||
         !map_large_part(fill, hole_end > lo ? hole_end : lo, hi, writable)) {
         return WINDOW_SOFT;
@@ -180,6 +185,10 @@ static enum window_result fill_small(const struct fill *fill) {
     unsigned end = fill->at + 1;
     unsigned lo = fill->at & ~(FILL_LARGE - 1);
     unsigned hi = lo + FILL_LARGE < region_pages(mmu) ? lo + FILL_LARGE : region_pages(mmu);
+    if (fill->alone) {
+        lo = first;
+        hi = end;
+    }
     while (first > lo && frame > fill->at - first &&
            joins(fill, table, like, first - 1, frame - (fill->at - first) - 1, writable)) {
         first--;
@@ -201,7 +210,7 @@ static enum window_result fill_small(const struct fill *fill) {
 
 static enum window_result fill_page(struct mmu *mmu, struct window *window, uint32_t linear, bool write,
                                     const struct mmu_page *page) {
-    if (!page->host || (write && mmu_frame_has_code(mmu, page->gpa >> 12)) ||
+    if (!page->host || mmu_is_watched(mmu, linear) || (write && mmu_frame_has_code(mmu, page->gpa >> 12)) ||
         (!window->user && mmu->paging && page->user && !mmu->supervisor_in_user_pages)) {
         return WINDOW_SOFT;
     }
@@ -211,6 +220,10 @@ static enum window_result fill_page(struct mmu *mmu, struct window *window, uint
     fill.region = region_get(mmu, window, linear);
     if (!fill.region) {
         return WINDOW_SOFT;
+    }
+    if (mmu->watch_count) {
+        uint32_t start = region_linear(mmu, fill.region);
+        fill.alone = watch_in_range(mmu, start, start + (region_pages(mmu) * RAM_PAGE_SIZE - 1));
     }
     region_validate(mmu, window, fill.region);
     if (!(fill.region->pde & PTE_P)) {

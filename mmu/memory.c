@@ -131,7 +131,8 @@ uint8_t *mmu_host(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool
                   struct mmu_fault *fault) {
     struct mmu_page page;
     *faulted = mmu_walk(mmu, linear, access, user, &page, fault) != 0;
-    if (*faulted || !page.host || (access == MMU_WRITE && mmu_frame_has_code(mmu, page.gpa >> 12))) {
+    if (*faulted || !page.host || mmu_is_watched(mmu, linear) ||
+        (access == MMU_WRITE && mmu_frame_has_code(mmu, page.gpa >> 12))) {
         return NULL;
     }
     return page.host + (linear & MMU_PAGE_MASK);

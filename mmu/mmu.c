@@ -51,6 +51,7 @@ struct mmu *mmu_create(const struct mmu_config *config, struct error *err) {
     mmu->code_written = config->code_written;
     mmu->device_read = config->device_read;
     mmu->device_write = config->device_write;
+    mmu->watched = config->watched;
     mmu->opaque = config->opaque;
     mmu->control.a20 = true;
     derive(mmu);

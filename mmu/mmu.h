@@ -35,6 +35,8 @@ struct mmu_config {
     // whoever implements them saves the guest's FPU state before it uses SSE.
     uint64_t (*device_read)(void *opaque, uint64_t gpa, unsigned size);
     void (*device_write)(void *opaque, uint64_t gpa, unsigned size, uint64_t value);
+    // An access that touches a page of mmu_watch and does not fault. Light.
+    void (*watched)(void *opaque, uint32_t linear, unsigned size, enum operand_intent intent);
     void *opaque;
 };
 
@@ -123,6 +125,15 @@ enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum
 // Writes the bounced operand back. Returns true if translated code was hit (the vCPU must leave at the next
 // instruction).
 bool soft_commit(struct mmu *mmu);
+
+// ---- Pages with data breakpoints (PITFALLS 14)
+// -------------------------------------------------------------------------------------------
+
+#define MMU_WATCH_PAGES 136
+
+// From now on exactly these linear pages, whichever address space shows them, are in no window and in no software TLB:
+// every access to them goes through soft_miss, which calls mmu_config.watched. At most MMU_WATCH_PAGES.
+void mmu_watch(struct mmu *mmu, const uint32_t *pages, unsigned count);
 
 // ---- Frames with code
 // ------------------------------------------------------------------------------------------------------

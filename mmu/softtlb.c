@@ -63,6 +63,9 @@ void softtlb_invlpg(struct mmu *mmu, uint32_t linear) {
 }
 
 void softtlb_fill(struct mmu *mmu, uint32_t linear, bool user, const struct mmu_page *page) {
+    if (mmu_is_watched(mmu, linear)) {
+        return;
+    }
     unsigned slot = linear >> 12 & (ABI_TLB_ENTRIES - 1);
     struct abi_tlb *tlb = &mmu->abi->tlb[user];
     struct tlb_side *side = &mmu->tlb_side[user];

@@ -59,7 +59,11 @@ struct mmu {
     void (*code_written)(void *opaque, uint32_t frame);
     uint64_t (*device_read)(void *opaque, uint64_t gpa, unsigned size);
     void (*device_write)(void *opaque, uint64_t gpa, unsigned size, uint64_t value);
+    void (*watched)(void *opaque, uint32_t linear, unsigned size, enum operand_intent intent);
     void *opaque;
+
+    unsigned watch_count; // 0 unless a data breakpoint is enabled
+    uint32_t watch_page[MMU_WATCH_PAGES];
 
     struct mmu_control control;
     // Derived from control.
@@ -134,6 +138,15 @@ void softtlb_flush(struct mmu *mmu, bool keep_global);
 void softtlb_invlpg(struct mmu *mmu, uint32_t linear);
 void softtlb_fill(struct mmu *mmu, uint32_t linear, bool user, const struct mmu_page *page);
 void softtlb_drop_writes(struct mmu *mmu, uint32_t frame);
+
+// ---- watch.c
+// -------------------------------------------------------------------------------------------------------------
+
+bool watch_holds(const struct mmu *mmu, uint32_t linear); // the page of this address
+bool watch_in_range(const struct mmu *mmu, uint32_t first, uint32_t last);
+static inline bool mmu_is_watched(const struct mmu *mmu, uint32_t linear) {
+    return mmu->watch_count && watch_holds(mmu, linear);
+}
 
 // ---- windows
 // -------------------------------------------------------------------------------------------------------------

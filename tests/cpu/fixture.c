@@ -24,11 +24,11 @@ void engine_flush_code_page(struct vcpu *v, uint32_t linear) {
 void engine_park_fpu(struct vcpu *v) {
     v->abi.fpu_parked = 1;
 }
+void engine_arm(struct vcpu *v) {
+    of(v)->arms++;
+}
 void engine_interrupt_window(struct vcpu *v) {
     of(v)->windows_opened++;
-}
-void engine_trap_pending(struct vcpu *v) {
-    (void)v;
 }
 
 void engine_stop(struct vcpu *v, enum cpu_stop why) {

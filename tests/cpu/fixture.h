@@ -52,7 +52,7 @@ struct fixture {
     struct ram ram;
     struct stats stats;
     struct engine engine;
-    unsigned mode_changes, root_flushes, page_flushes, windows_opened, stops, kills;
+    unsigned mode_changes, root_flushes, page_flushes, windows_opened, arms, stops, kills;
     enum cpu_stop why;
     // Ports: what was written last, and what reads return.
     unsigned port_reads, port_writes;

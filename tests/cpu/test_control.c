@@ -81,10 +81,15 @@ static void privilege(void **state) {
 static void debug_registers(void **state) {
     struct fixture *f = *state;
     f->v->abi.gpr[CPU_EAX] = 0xffffffff;
-    assert_int_equal(run(f, CALLOUT_MOV_TO_DR, 0, 7, 4), CALLOUT_CONTINUE);
+    assert_int_equal(run(f, CALLOUT_MOV_TO_DR, 0, 7, 4), CALLOUT_JUMP);
     assert_int_equal(f->v->dr[7], 0xffff27ff);
+    // General detect: a fault that says so and switches itself off, once.
+    assert_int_equal(run(f, CALLOUT_MOV_FROM_DR, 0, 5 | CPU_ECX << 8, 4), CALLOUT_FAULT);
+    assert_int_equal(f->v->fault.vector, VECTOR_DB);
+    assert_int_equal(f->v->dr[6] & 0xf00f, 0x2000);
     assert_int_equal(run(f, CALLOUT_MOV_FROM_DR, 0, 5 | CPU_ECX << 8, 4), CALLOUT_CONTINUE);
-    assert_int_equal(f->v->abi.gpr[CPU_ECX], 0xffff27ff);
+    assert_int_equal(f->v->abi.gpr[CPU_ECX], 0xffff07ff);
+    f->v->abi.eip = CODE;
     f->v->cr4 |= CR4_DE;
     assert_fault(f, run(f, CALLOUT_MOV_FROM_DR, 0, 5, 4), VECTOR_UD, 0);
     f->v->abi.gpr[CPU_EAX] = 0;

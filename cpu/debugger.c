@@ -1,0 +1,85 @@
+// What a debugger outside the guest asks of the processor (cpu/cpu.h): its points, steps, addresses and the x87 and SSE
+// state. Only while vcpu_run does not run. Nothing of it is visible to the guest.
+#include "cpu/semantics.h"
+
+#include <string.h>
+
+static unsigned find_point(const struct vcpu *v, enum cpu_point_kind kind, uint32_t linear, uint32_t length) {
+    unsigned i = 0;
+    while (i < v->debug.points && !(v->debug.point[i].kind == kind && v->debug.point[i].linear == linear &&
+                                    v->debug.point[i].length == length))
+        i++;
+    return i;
+}
+
+int vcpu_debug_insert(struct vcpu *v, enum cpu_point_kind kind, uint32_t linear, uint32_t length) {
+    if (kind == CPU_POINT_EXEC)
+        length = 1;
+    if (length == 0 || length > CPU_POINT_LENGTH_MAX)
+        return -1;
+    if (find_point(v, kind, linear, length) < v->debug.points)
+        return 0;
+    if (v->debug.points == DEBUG_POINTS_MAX)
+        return -1;
+    v->debug.point[v->debug.points++] = (struct cpu_debug_point){kind, linear, length};
+    cpu_debug_arm(v);
+    return 0;
+}
+
+int vcpu_debug_remove(struct vcpu *v, enum cpu_point_kind kind, uint32_t linear, uint32_t length) {
+    unsigned i = find_point(v, kind, linear, kind == CPU_POINT_EXEC ? 1 : length);
+    if (i == v->debug.points)
+        return -1;
+    v->debug.point[i] = v->debug.point[--v->debug.points];
+    cpu_debug_arm(v);
+    return 0;
+}
+
+void vcpu_debug_remove_all(struct vcpu *v) {
+    v->debug.points = 0;
+    cpu_debug_arm(v);
+}
+
+void vcpu_debug_step(struct vcpu *v, bool step) {
+    v->debug.step = step;
+}
+
+struct cpu_debug_hit vcpu_debug_hit(const struct vcpu *v) {
+    return v->debug.hit;
+}
+
+int vcpu_debug_translate(struct vcpu *v, uint32_t linear, uint64_t *gpa) {
+    struct mmu_page page;
+    if (mmu_peek(v->mmu, linear, &page) < 0)
+        return -1;
+    *gpa = page.gpa + (linear & (RAM_PAGE_SIZE - 1));
+    return 0;
+}
+
+// abi.fx has the host's 64-bit layout with its pointers; the guest's stand beside it (PITFALLS 5).
+void vcpu_get_fx(struct vcpu *v, uint8_t fx[512]) {
+    engine_park_fpu(v);
+    memcpy(fx, v->abi.fx, 512);
+    memcpy(fx + 6, &v->abi.fop, 2);
+    memset(fx + 8, 0, 16);
+    memcpy(fx + 8, &v->abi.fip, 4);
+    memcpy(fx + 12, &v->abi.fcs, 2);
+    memcpy(fx + 16, &v->abi.fdp, 4);
+    memcpy(fx + 20, &v->abi.fds, 2);
+}
+
+void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]) {
+    engine_park_fpu(v);
+    memcpy(&v->abi.fop, fx + 6, 2);
+    memcpy(&v->abi.fip, fx + 8, 4);
+    memcpy(&v->abi.fcs, fx + 12, 2);
+    memcpy(&v->abi.fdp, fx + 16, 4);
+    memcpy(&v->abi.fds, fx + 20, 2);
+    v->abi.fdp_valid = 1;
+    uint32_t mxcsr, mask = 0xffff;
+    memcpy(&mxcsr, fx + 24, 4);
+    mxcsr &= mask; // a reserved bit would fault in the monitor
+    memcpy(v->abi.fx, fx, 6);
+    memcpy(v->abi.fx + 24, &mxcsr, 4);
+    memcpy(v->abi.fx + 32, fx + 32, 8 * 16 + 8 * 16);
+}
