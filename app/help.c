@@ -28,6 +28,7 @@ void help_print_run(FILE *out) {
           "  --serial stdio|null|file:PATH|pty\n"
           "                          where COM1 leads; default stdio\n"
           "  --dma-test              add the DMA test device\n"
+          "  --nmi-test              add the NMI test device\n"
           "  --no-reboot             a reset ends the run instead of starting again\n"
           "  --timeout SECONDS       end the run after this wall time\n"
           "\n"

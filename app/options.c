@@ -22,6 +22,7 @@ enum option_code {
     OPTION_NO_REBOOT,
     OPTION_TIMEOUT,
     OPTION_DMA_TEST,
+    OPTION_NMI_TEST,
     OPTION_HELP,
 };
 
@@ -40,6 +41,7 @@ static const struct option long_options[] = {
     {"no-reboot", no_argument, NULL, OPTION_NO_REBOOT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"dma-test", no_argument, NULL, OPTION_DMA_TEST},
+    {"nmi-test", no_argument, NULL, OPTION_NMI_TEST},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -99,6 +101,7 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     case OPTION_NO_LINK: config->no_link = true; return 0;
     case OPTION_NO_REBOOT: config->no_reboot = true; return 0;
     case OPTION_DMA_TEST: config->dma_test = true; return 0;
+    case OPTION_NMI_TEST: config->nmi_test = true; return 0;
     default: options->help = true; return 0;
     }
 }

@@ -27,6 +27,7 @@ struct cpu_config {
     bool verify;        // every emitted block goes through the verifier; a rejected one stops the run
     bool no_link;       // direct jumps are never patched: every transfer goes through the code map
     uint32_t cache_mib; // size of the code cache in MiB, 0 for the default
+    bool nmi_wakes;     // HLT with IF=0 waits: something may raise an NMI
     // Asked on the vCPU thread when an interrupt is taken; returns the vector from the interrupt controller (INTA
     // cycle).
     uint8_t (*acknowledge)(void *opaque);
@@ -121,6 +122,7 @@ void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]);
 
 // From any thread, at any time, also while vcpu_run is not running (then it takes effect at the next call).
 void vcpu_set_intr(struct vcpu *v, bool level); // the interrupt controller's INTR output
+void vcpu_raise_nmi(struct vcpu *v);            // an edge at the NMI input; latched until it is taken, once
 void vcpu_request_stop(struct vcpu *v);         // async-signal-safe
 void vcpu_request_reset(struct vcpu *v);
 

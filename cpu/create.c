@@ -147,6 +147,8 @@ void vcpu_reset(struct vcpu *v) {
     v->abi.fx[25] = 0x1f;
     v->abi.fpu_parked = 1;
     v->abi.shadow = 0;
+    v->nmi_blocked = false;
+    __atomic_store_n(&v->engine->nmi, 0, __ATOMIC_SEQ_CST);
     v->engine->halted = false;
     v->engine->fault_pending = false;
     v->a20 = true;

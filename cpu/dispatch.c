@@ -297,6 +297,21 @@ static void run_block(struct vcpu *v) {
         v->debug.found |= DR6_BS;
 }
 
+// An NMI waits for the end of an interrupt shadow, and until IRET for that of another NMI. SDM vol. 3A 6.7, 6.8.3.
+static bool take_nmi(struct vcpu *v) {
+    struct engine *e = v->engine;
+    if (!__atomic_load_n(&e->nmi, __ATOMIC_SEQ_CST) || v->nmi_blocked || v->abi.shadow)
+        return false;
+    __atomic_store_n(&e->nmi, 0, __ATOMIC_SEQ_CST);
+    e->halted = false;
+    v->nmi_blocked = true;
+    v->stats->interrupts++;
+    log_line(v->log, LOG_FAULTS, "NMI at %04x:%08x", v->seg[CPU_SEG_CS].selector, v->abi.eip);
+    if (cpu_deliver_interrupt(v, VECTOR_NMI) < 0)
+        engine_stop(v, CPU_STOP_TRIPLE_FAULT);
+    return true;
+}
+
 static bool take_interrupt(struct vcpu *v) {
     struct engine *e = v->engine;
     if (!(v->abi.sys_flags & EFLAGS_IF) || v->abi.shadow || !__atomic_load_n(&e->intr, __ATOMIC_SEQ_CST))
@@ -349,7 +364,7 @@ static bool serve(struct vcpu *v) {
     }
     if (v->debug.step && !e->halted) // a debugger steps over interrupts
         return true;
-    if (take_interrupt(v)) {
+    if (take_nmi(v) || take_interrupt(v)) {
         while (!e->stopping && engine_debug_due(v)) // the frame lies on a data breakpoint
             deliver(v);
         if (v->debug.step)
@@ -374,7 +389,7 @@ enum cpu_stop vcpu_run(struct vcpu *v) {
         if (!e->halted) {
             run_block(v);
             v->debug.stop |= v->debug.step && !e->again;
-        } else if (v->abi.sys_flags & EFLAGS_IF) {
+        } else if ((v->abi.sys_flags & EFLAGS_IF) || (v->config.nmi_wakes && !v->nmi_blocked)) {
             v->abi.shadow = 0;
             engine_wait(v);
         } else {

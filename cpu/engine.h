@@ -64,6 +64,7 @@ struct engine {
     // Shared with other threads, accessed with __atomic.
     uint32_t wake; // futex word: bumped at every event
     uint8_t intr;  // level of the interrupt controller's output
+    uint8_t nmi;   // an edge that has not been taken yet
     uint8_t stop_requested, reset_requested;
     uint8_t running; // vcpu_run is active: kicks make sense
     uint8_t waiting; // in the futex wait of HLT

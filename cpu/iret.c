@@ -108,5 +108,7 @@ static int iret(struct vcpu *v, unsigned size, uint32_t next) {
 
 enum callout_result callout_IRET(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9;
+    if (v->nmi_blocked) // whether or not it faults
+        engine_nmi_unblock(v);
     return iret(v, CALLOUT_EXTRA(word), v->abi.eip + CALLOUT_LENGTH(word)) < 0 ? callout_failed(v) : CALLOUT_JUMP;
 }

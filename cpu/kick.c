@@ -47,6 +47,21 @@ void vcpu_set_intr(struct vcpu *v, bool level) {
     kick(v);
 }
 
+void vcpu_raise_nmi(struct vcpu *v) {
+    struct engine *e = v->engine;
+    __atomic_store_n(&e->nmi, 1, __ATOMIC_SEQ_CST);
+    if (engine_vcpu_thread != v)
+        kick(v);
+    else if (__atomic_load_n(&e->running, __ATOMIC_RELAXED))
+        engine_arm(v); // raised by the guest's own device access
+}
+
+void engine_nmi_unblock(struct vcpu *v) {
+    v->nmi_blocked = false;
+    if (__atomic_load_n(&v->engine->nmi, __ATOMIC_SEQ_CST))
+        engine_arm(v);
+}
+
 void vcpu_request_stop(struct vcpu *v) {
     __atomic_store_n(&v->engine->stop_requested, 1, __ATOMIC_SEQ_CST);
     kick(v);
@@ -63,7 +78,9 @@ void engine_interrupt_window(struct vcpu *v) {
 }
 
 static bool idle_event(struct engine *e) {
-    return __atomic_load_n(&e->intr, __ATOMIC_SEQ_CST) || __atomic_load_n(&e->stop_requested, __ATOMIC_SEQ_CST) ||
+    bool interrupt = (e->v->abi.sys_flags & EFLAGS_IF) && __atomic_load_n(&e->intr, __ATOMIC_SEQ_CST);
+    bool nmi = !e->v->nmi_blocked && __atomic_load_n(&e->nmi, __ATOMIC_SEQ_CST);
+    return interrupt || nmi || __atomic_load_n(&e->stop_requested, __ATOMIC_SEQ_CST) ||
            __atomic_load_n(&e->reset_requested, __ATOMIC_SEQ_CST) || __atomic_load_n(&e->dma_count, __ATOMIC_SEQ_CST);
 }
 

@@ -43,6 +43,8 @@ struct mc146818 {
     struct event_loop *loop;
     struct event_timer timer;
     struct irq_line irq;
+    void (*nmi_mask)(void *opaque, bool masked); // NULL: nobody asks
+    void *nmi_opaque;
     bool wanted;
     uint8_t index;
     uint8_t cells[RTC_CELLS]; // C holds the flags
@@ -207,11 +209,17 @@ static void rtc_write_b(struct mc146818 *rtc, uint8_t value) {
     rtc->cells[RTC_B] = value;
 }
 
+static void rtc_set_index(struct mc146818 *rtc, uint8_t value) {
+    rtc->index = value;
+    if (rtc->nmi_mask)
+        rtc->nmi_mask(rtc->nmi_opaque, mc146818_nmi_masked(rtc));
+}
+
 static void rtc_write(void *device, uint16_t port, unsigned size, uint32_t value) {
     (void)size;
     struct mc146818 *rtc = device;
     if (port == RTC_INDEX_PORT) {
-        rtc->index = (uint8_t)value;
+        rtc_set_index(rtc, (uint8_t)value);
         return;
     }
     rtc_update(rtc);
@@ -259,12 +267,17 @@ bool mc146818_nmi_masked(const struct mc146818 *rtc) {
     return rtc->index & INDEX_NMI_MASK;
 }
 
+void mc146818_watch_nmi_mask(struct mc146818 *rtc, void (*changed)(void *opaque, bool masked), void *opaque) {
+    rtc->nmi_mask = changed;
+    rtc->nmi_opaque = opaque;
+}
+
 void mc146818_reset(struct mc146818 *rtc) {
     rtc_catch_up(rtc, rtc_now(rtc));
     rtc->cells[RTC_B] &= (uint8_t) ~(B_PIE | B_AIE | B_UIE | B_SQWE);
     rtc->cells[RTC_C] = 0;
     rtc->backlog = 0;
-    rtc->index = 0;
+    rtc_set_index(rtc, 0);
     rtc_update(rtc);
 }
 

@@ -29,7 +29,9 @@ uint8_t mc146818_cmos(const struct mc146818 *rtc, uint8_t index);
 // Writes the memory-size cells (15h-18h, 30h-31h, 34h-35h) for `bytes` of RAM from 0 and mends the checksum (2Eh-2Fh).
 void mc146818_set_memory_size(struct mc146818 *rtc, uint64_t bytes);
 
-// Bit 7 of the last write to port 70h: non-maskable interrupts are held off.
+// Bit 7 of the last write to port 70h: non-maskable interrupts are held off. The second tells `changed` about every
+// write and reset, with the device lock held.
 bool mc146818_nmi_masked(const struct mc146818 *rtc);
+void mc146818_watch_nmi_mask(struct mc146818 *rtc, void (*changed)(void *opaque, bool masked), void *opaque);
 
 #endif

@@ -65,6 +65,7 @@ struct ringshade_config {
     bool no_link;            // send every jump through the code map: slow, for finding faults of linking
     bool no_reboot;          // a reset by the guest ends the run instead of starting it again
     bool dma_test;           // add the DMA test device
+    bool nmi_test;           // add the NMI test device; then HLT with interrupts off waits for it
     uint32_t cache_mib;      // size of the code cache in MiB, 0 for the default
     double timeout;          // seconds of wall time for one ringshade_run, 0 for none, at most RINGSHADE_TIMEOUT_MAX
     const char *log_topics;  // NULL or a comma-separated list: blocks, exits, faults, mmu, devices, all
@@ -149,6 +150,11 @@ void ringshade_request_stop(struct ringshade *machine);
 
 // Resets the machine as its reset line does, after the current guest instruction. From any thread.
 void ringshade_request_reset(struct ringshade *machine);
+
+// A non-maskable interrupt, as from a front panel's button: taken after the current guest instruction, or after the
+// IRET of the handler that runs. Several before it is taken are one. What the guest does at ports 61h and 70h does not
+// hold it back. It wakes a halted guest that has not stopped. From any thread.
+void ringshade_raise_nmi(struct ringshade *machine);
 
 // A word for a stop cause: "halt", "reset", "debug-exit", "console", "stop", "timeout", "triple-fault", "error".
 const char *ringshade_stop_name(enum ringshade_stop cause);

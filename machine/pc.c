@@ -11,6 +11,7 @@
 #include "devices/i8254.h"
 #include "devices/i8259.h"
 #include "devices/mc146818.h"
+#include "devices/nmitest.h"
 #include "devices/ns16550.h"
 #include "devices/port61.h"
 #include "devices/port92.h"
@@ -29,6 +30,18 @@ enum pc_irq { PC_IRQ_TIMER = 0, PC_IRQ_KEYBOARD = 1, PC_IRQ_COM1 = NS16550_COM1_
 static void set_intr(void *opaque, unsigned number, bool level) {
     (void)number;
     vcpu_set_intr(((struct pc *)opaque)->vcpu, level);
+}
+
+static void set_nmi(void *opaque, unsigned number, bool level) {
+    (void)number;
+    struct pc *pc = opaque;
+    if (level && !pc->nmi_level)
+        vcpu_raise_nmi(pc->vcpu);
+    pc->nmi_level = level;
+}
+
+static void mask_nmi(void *opaque, bool masked) {
+    port61_mask_nmi(((struct pc *)opaque)->port61, masked);
 }
 
 static void set_a20(void *opaque, bool enabled) {
@@ -94,6 +107,7 @@ static int create_core(struct pc *pc, const struct pc_config *config, struct err
         .verify = config->verify,
         .no_link = config->no_link,
         .cache_mib = config->cache_mib,
+        .nmi_wakes = config->nmi_test,
         .acknowledge = acknowledge,
         .lock = lock,
         .unlock = unlock,
@@ -119,12 +133,14 @@ static int create_irq_devices(struct pc *pc, const struct pc_config *config, str
     pc->pit = i8254_create(pc->io, pc->loop, i8259_line(pc->pic, PC_IRQ_TIMER), err);
     if (!pc->pit)
         return -1;
-    pc->port61 = port61_create(pc->io, pc->loop, pc->pit, err);
+    struct irq_line nmi = {.set = set_nmi, .opaque = pc};
+    pc->port61 = port61_create(pc->io, pc->loop, pc->pit, nmi, err);
     if (!pc->port61)
         return -1;
     pc->rtc = mc146818_create(pc->io, pc->loop, i8259_line(pc->pic, PC_IRQ_RTC), MC146818_HOST_TIME, err);
     if (!pc->rtc)
         return -1;
+    mc146818_watch_nmi_mask(pc->rtc, mask_nmi, pc);
     fill_cmos(pc);
     struct i8042_config kbc = {
         .irq = i8259_line(pc->pic, PC_IRQ_KEYBOARD),
@@ -147,11 +163,22 @@ static int create_ports(struct pc *pc, const struct pc_config *config, struct er
     pc->debug_exit = debug_exit_create(pc->io, config->debug_exit, config->opaque, err);
     if (!pc->debug_exit)
         return -1;
-    if (!config->dma_test)
-        return 0;
+    return 0;
+}
+
+static int create_test_devices(struct pc *pc, const struct pc_config *config, struct error *err) {
     struct dma_port dma = {.read = dma_read, .write = dma_write, .opaque = pc};
-    pc->dmatest = dmatest_create(pc->io, pc->loop, i8259_line(pc->pic, DMATEST_IRQ), dma, err);
-    return pc->dmatest ? 0 : -1;
+    if (config->dma_test) {
+        pc->dmatest = dmatest_create(pc->io, pc->loop, i8259_line(pc->pic, DMATEST_IRQ), dma, err);
+        if (!pc->dmatest)
+            return -1;
+    }
+    if (config->nmi_test) {
+        pc->nmitest = nmitest_create(pc->io, pc->loop, pc->port61, err);
+        if (!pc->nmitest)
+            return -1;
+    }
+    return 0;
 }
 
 int pc_create(struct pc *pc, const struct pc_config *config, struct error *err) {
@@ -161,7 +188,8 @@ int pc_create(struct pc *pc, const struct pc_config *config, struct error *err) 
         .quit = config->quit,
         .opaque = config->opaque,
     };
-    if (create_core(pc, config, err) || create_irq_devices(pc, config, err) || create_ports(pc, config, err)) {
+    if (create_core(pc, config, err) || create_irq_devices(pc, config, err) || create_ports(pc, config, err) ||
+        create_test_devices(pc, config, err)) {
         pc_destroy(pc);
         return -1;
     }
@@ -195,6 +223,8 @@ static void destroy_devices(struct pc *pc) {
         ns16550_destroy(pc->uart);
     if (pc->serial)
         chardev_close(pc->serial);
+    if (pc->nmitest)
+        nmitest_destroy(pc->nmitest);
     if (pc->dmatest)
         dmatest_destroy(pc->dmatest);
     if (pc->debug_exit)
@@ -235,6 +265,8 @@ void pc_destroy(struct pc *pc) {
 static void reset_devices(struct pc *pc) {
     if (pc->dmatest)
         dmatest_reset(pc->dmatest);
+    if (pc->nmitest)
+        nmitest_reset(pc->nmitest);
     if (pc->uart)
         ns16550_reset(pc->uart);
     port92_reset(pc->port92);

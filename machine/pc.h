@@ -20,7 +20,7 @@ struct pc_config {
     enum mmu_policy policy;
     bool verify, no_link;
     uint32_t cache_mib;
-    bool dma_test;
+    bool dma_test, nmi_test;
     const struct log *log; // borrowed
     struct stats *stats;   // borrowed
     // Both called with the device lock held; they may only note the event and call vcpu_request_stop.
@@ -37,6 +37,7 @@ struct pc {
     bool loop_runs;
     struct vcpu *vcpu;
     struct a20_gate a20;
+    bool nmi_level; // of the processor's NMI input
     struct i8259_pair *pic;
     struct i8254 *pit;
     struct port61 *port61;
@@ -46,6 +47,7 @@ struct pc {
     struct post_port *post;
     struct debug_exit *debug_exit;
     struct dmatest *dmatest; // NULL unless it was asked for
+    struct nmitest *nmitest; // likewise
     struct chardev *serial;  // NULL until pc_connect_serial
     struct ns16550 *uart;
     const struct log *log;

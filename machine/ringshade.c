@@ -102,6 +102,7 @@ static int create(struct ringshade *machine, struct error *err) {
         .no_link = config->no_link,
         .cache_mib = config->cache_mib,
         .dma_test = config->dma_test,
+        .nmi_test = config->nmi_test,
         .log = &machine->log,
         .stats = &machine->stats,
         .debug_exit = on_debug_exit,
@@ -269,6 +270,10 @@ void ringshade_request_stop(struct ringshade *machine) {
 
 void ringshade_request_reset(struct ringshade *machine) {
     vcpu_request_reset(machine->pc.vcpu);
+}
+
+void ringshade_raise_nmi(struct ringshade *machine) {
+    vcpu_raise_nmi(machine->pc.vcpu);
 }
 
 const char *ringshade_stop_name(enum ringshade_stop cause) {

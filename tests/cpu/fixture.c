@@ -31,6 +31,10 @@ void engine_interrupt_window(struct vcpu *v) {
     of(v)->windows_opened++;
 }
 
+void engine_nmi_unblock(struct vcpu *v) {
+    v->nmi_blocked = false;
+}
+
 void engine_stop(struct vcpu *v, enum cpu_stop why) {
     of(v)->stops++;
     of(v)->why = why;

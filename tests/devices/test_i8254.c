@@ -339,7 +339,7 @@ static void test_readback(void **state) {
 static void test_port61_calibration(void **state) {
     struct pit_test *t = *state;
     struct fixture *f = &t->f;
-    struct port61 *port61 = port61_create(f->io, f->loop, t->pit, NULL);
+    struct port61 *port61 = port61_create(f->io, f->loop, t->pit, (struct irq_line){0}, NULL);
     assert_non_null(port61);
     // The way Linux measures the TSC: gate on, speaker off, mode 0, wait for OUT.
     out8(f, 0x61, (uint8_t)((in8(f, 0x61) & ~0x02) | 0x01));

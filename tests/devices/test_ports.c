@@ -2,6 +2,10 @@
 #include "fixture.h"
 
 #include "devices/debug_exit.h"
+#include "devices/i8254.h"
+#include "devices/mc146818.h"
+#include "devices/nmitest.h"
+#include "devices/port61.h"
 #include "devices/port92.h"
 #include "devices/post.h"
 
@@ -78,6 +82,54 @@ static void test_debug_exit(void **state) {
     fixture_destroy(&f);
 }
 
+static void mask(void *opaque, bool masked) {
+    port61_mask_nmi(opaque, masked);
+}
+
+// Channel checks reach the NMI line unless port 61h disables them or port 70h masks it.
+static void test_channel_check(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_create(&f);
+    struct i8254 *pit = i8254_create(f.io, f.loop, (struct irq_line){0}, NULL);
+    struct port61 *port61 = port61_create(f.io, f.loop, pit, fake_line(&f), NULL);
+    struct mc146818 *rtc = mc146818_create(f.io, f.loop, (struct irq_line){0}, 0, NULL);
+    mc146818_watch_nmi_mask(rtc, mask, port61);
+    struct nmitest *test = nmitest_create(f.io, f.loop, port61, NULL);
+    io_bus_write(f.io, NMITEST_PORT, 4, 0);
+    assert_true(f.line.level);
+    assert_int_equal(in8(&f, 0x61) & 0xc0, 0x40);
+    out8(&f, 0x61, 0x08);
+    assert_false(f.line.level);
+    io_bus_write(f.io, NMITEST_PORT, 4, 0);
+    assert_int_equal(in8(&f, 0x61) & 0xc8, 0x08);
+    out8(&f, 0x61, 0);
+    assert_false(f.line.level);
+    io_bus_write(f.io, NMITEST_PORT, 4, 500); // in half a millisecond
+    fixture_advance(&f, 499 * US);
+    assert_false(f.line.level);
+    out8(&f, 0x70, 0x80);
+    fixture_advance(&f, 1 * US);
+    assert_false(f.line.level);
+    assert_int_equal(in8(&f, 0x61) & 0xc0, 0x40);
+    out8(&f, 0x70, 0x00);
+    assert_true(f.line.level);
+    assert_int_equal(f.line.edges, 2);
+    port61_reset(port61);
+    assert_false(f.line.level);
+    io_bus_write(f.io, NMITEST_PORT, 4, 500);
+    io_bus_write(f.io, NMITEST_PORT, 4, NMITEST_NEVER);
+    io_bus_write(f.io, NMITEST_PORT, 4, 500);
+    nmitest_reset(test);
+    fixture_advance(&f, 1 * MS);
+    assert_int_equal(f.line.edges, 2);
+    nmitest_destroy(test);
+    mc146818_destroy(rtc);
+    port61_destroy(port61);
+    i8254_destroy(pit);
+    fixture_destroy(&f);
+}
+
 // Two devices at one place: the second gets a clear error and no half-made device.
 static void test_conflict(void **state) {
     (void)state;
@@ -93,10 +145,8 @@ static void test_conflict(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_port92),
-        cmocka_unit_test(test_post),
-        cmocka_unit_test(test_debug_exit),
-        cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_port92),        cmocka_unit_test(test_post),     cmocka_unit_test(test_debug_exit),
+        cmocka_unit_test(test_channel_check), cmocka_unit_test(test_conflict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,11 @@ void vcpu_set_intr(struct vcpu *v, bool level) {
     sem_post(&v->wake);
 }
 
+void vcpu_raise_nmi(struct vcpu *v) {
+    atomic_fetch_add(&v->nmis, 1);
+    sem_post(&v->wake);
+}
+
 void vcpu_request_stop(struct vcpu *v) {
     atomic_store(&v->stop_requested, true);
     sem_post(&v->wake);

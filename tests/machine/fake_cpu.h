@@ -11,6 +11,7 @@ struct vcpu {
     struct cpu_config config;
     struct cpu_state state;
     atomic_bool stop_requested, reset_requested, intr;
+    atomic_uint nmis; // edges
     bool a20;
     unsigned resets;        // calls of vcpu_reset
     unsigned runs;          // calls of vcpu_run, the current one included

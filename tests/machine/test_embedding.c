@@ -108,6 +108,43 @@ static void test_change_code_and_registers(void **state) {
     assert_int_equal(registers.eip, ENTRY + 2);
 }
 
+static void *nmi_soon(void *opaque) {
+    usleep(20000);
+    ringshade_raise_nmi(opaque);
+    return NULL;
+}
+
+// From another thread into a loop with interrupts off: the handler halts.
+static void test_nmi(void **state) {
+    struct fixture *f = *state;
+    enum { HANDLER = ENTRY + 0x20, IDTR = ENTRY + 0x40, IDT = ENTRY + 0x50 };
+    uint8_t code[0x80] = {
+        0x0f, 0x01, 0x1d, IDTR & 0xff, IDTR >> 8 & 0xff, IDTR >> 16, 0, // lidt [IDTR]
+        0xeb, 0xfe,                                                     // jmp to itself
+    };
+    static const uint8_t handler[] = {0x8b, 0x14, 0x24, 0xf4}; // mov edx, [esp]; hlt
+    memcpy(code + 0x20, handler, sizeof handler);
+    f->machine = create(f, code, sizeof code);
+    struct ringshade_registers registers;
+    ringshade_get_registers(f->machine, &registers);
+    const uint16_t limit = 3 * 8 - 1;
+    const uint32_t base = IDT;
+    const uint16_t gate[4] = {HANDLER & 0xffff, registers.cs.selector, 0x8e00, HANDLER >> 16};
+    ringshade_write_memory(f->machine, IDTR, &limit, sizeof limit);
+    ringshade_write_memory(f->machine, IDTR + 2, &base, sizeof base);
+    ringshade_write_memory(f->machine, IDT + 16, gate, sizeof gate);
+    registers.esp = 0x300000;
+    ringshade_set_registers(f->machine, &registers);
+    pthread_t thread;
+    pthread_create(&thread, NULL, nmi_soon, f->machine);
+    assert_int_equal(ringshade_run(f->machine), RINGSHADE_STOP_HALT);
+    pthread_join(thread, NULL);
+    ringshade_get_registers(f->machine, &registers);
+    assert_int_equal(registers.eip, HANDLER + sizeof handler);
+    assert_int_equal(registers.edx, ENTRY + 7);
+    assert_int_equal(registers.esp, 0x300000 - 12);
+}
+
 static void test_restart(void **state) {
     struct fixture *f = *state;
     static const uint8_t code[] = {
@@ -193,8 +230,13 @@ static void test_machines_in_turn(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_stop_and_go_on),      TEST(test_change_code_and_registers), TEST(test_restart),
-        TEST(test_load_another_kernel), TEST(test_reset_from_another_thread), TEST(test_two_machines_at_once),
+        TEST(test_stop_and_go_on),
+        TEST(test_change_code_and_registers),
+        TEST(test_nmi),
+        TEST(test_restart),
+        TEST(test_load_another_kernel),
+        TEST(test_reset_from_another_thread),
+        TEST(test_two_machines_at_once),
         TEST(test_machines_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,1 @@
+add_guest(nmi nmi SOURCES nmi.c)
