@@ -262,7 +262,7 @@ void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
 void engine_arm(struct vcpu *v);                     // kick.c: the next transfer or callout leaves for the dispatcher
 void engine_park_fpu(struct vcpu *v);                // the guest's FPU state goes to abi.fx (idempotent)
 void engine_interrupt_window(struct vcpu *v);        // IF became 1: look for interrupts before the next block
-void engine_nmi_unblock(struct vcpu *v); // an IRET: an NMI that waits comes next
+void engine_nmi_unblock(struct vcpu *v);             // an IRET: an NMI that waits comes next
 void engine_halt(struct vcpu *v);                    // HLT: the dispatcher waits for an interrupt, going on at abi.eip
 void engine_stop(struct vcpu *v, enum cpu_stop why); // end vcpu_run at the next dispatch; error text in v->error
 
