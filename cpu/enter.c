@@ -29,31 +29,27 @@ enum callout_result callout_POPA(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
     return CALLOUT_CONTINUE;
 }
 
+// In the order of the accesses, as the processor shows it: the first push, then each outer frame read and pushed (they
+// may overlap), the frame's own address, and the bottom of the new frame, which must be writable though nothing is
+// written there. What was pushed before a fault stays in memory, below ESP.
 enum callout_result callout_ENTER(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8;
-    unsigned size = CALLOUT_EXTRA(word), level = r9 >> 16 & 31, count = 0;
-    uint32_t mask = stack_mask(v), bytes = r9 & 0xffff, items[33];
-    uint32_t ebp = v->abi.gpr[CPU_EBP];
-    uint32_t frame = (v->abi.gpr[CPU_ESP] & ~mask) | ((v->abi.gpr[CPU_ESP] - size) & mask);
-    items[count++] = ebp;
-    // In the order of the accesses: the first push, the outer frames, the other pushes, the bottom of the new frame,
-    // which must be writable though nothing is written there.
-    if (cpu_probe_write(v, CPU_SEG_SS, frame & mask, size) < 0)
+    unsigned size = CALLOUT_EXTRA(word), level = r9 >> 16 & 31;
+    uint32_t mask = stack_mask(v), bytes = r9 & 0xffff, esp = v->abi.gpr[CPU_ESP], ebp = v->abi.gpr[CPU_EBP];
+    uint32_t frame = (esp & ~mask) | ((esp - size) & mask);
+    if (cpu_write(v, CPU_SEG_SS, frame & mask, &ebp, size) < 0)
         return callout_failed(v);
-    for (unsigned i = 1; i < level; i++) {
-        uint32_t value = 0;
-        if (cpu_read(v, CPU_SEG_SS, (ebp - i * size) & mask, &value, size) < 0)
+    for (unsigned i = 1; i <= level; i++) {
+        uint32_t value = frame;
+        if (i < level && cpu_read(v, CPU_SEG_SS, (ebp - i * size) & mask, &value, size) < 0)
             return callout_failed(v);
-        items[count++] = value;
+        if (cpu_write(v, CPU_SEG_SS, (frame - i * size) & mask, &value, size) < 0)
+            return callout_failed(v);
     }
-    if (level)
-        items[count++] = frame;
-    struct cpu_stack stack;
-    cpu_stack_current(v, &stack);
-    uint32_t bottom = (v->abi.gpr[CPU_ESP] - count * size - bytes) & mask;
-    if (cpu_stack_push(v, &stack, items, count, size) < 0 || cpu_probe_write(v, CPU_SEG_SS, bottom, size) < 0)
+    uint32_t bottom = (esp - (level + 1) * size - bytes) & mask;
+    if (cpu_probe_write(v, CPU_SEG_SS, bottom, size) < 0)
         return callout_failed(v);
-    v->abi.gpr[CPU_ESP] = (stack.esp & ~mask) | bottom;
+    v->abi.gpr[CPU_ESP] = (esp & ~mask) | bottom;
     cpu_set_reg(v, CPU_EBP, size, frame);
     return CALLOUT_CONTINUE;
 }

@@ -119,8 +119,10 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     uint64_t addend = 0;
     abi->eip = abi->page + OPERAND_OFFSET(word) - v->seg[CPU_SEG_CS].base;
     if (OPERAND_CHECKED(word) &&
-        cpu_segment_linear(v, seg, linear, size, intent == INTENT_READ ? MMU_READ : MMU_WRITE, &linear) < 0)
+        cpu_segment_linear(v, seg, linear, size, intent == INTENT_READ ? MMU_READ : MMU_WRITE, &linear) < 0) {
+        (void)engine_fault_before_page(v, cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v)), word, 0);
         return deliver_fault(v);
+    }
     bool ac = v->mode & MODE_ALIGN && size <= 8 && (linear & (size - 1));
     if (ac) {
         cpu_raise_error(v, VECTOR_AC, 0);

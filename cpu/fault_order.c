@@ -3,6 +3,8 @@
 // 1 8.7.1, 11.4.4). Where the operand is direct, or bounced, the processor itself sees to that. Light code.
 #include "cpu/engine.h"
 
+#define MXCSR_MM (1u << 17)
+
 struct opcode {
     bool operand16, repne, rep;
     uint8_t byte, second, third; // opcode bytes; of an x87 instruction the second is ModRM
@@ -43,9 +45,14 @@ static struct opcode opcode_of(const uint8_t *bytes, unsigned size) {
 static bool waits(const struct opcode *o) {
     if (o->byte >= 0xd8 && o->byte <= 0xdf)
         return (o->byte != 0xd9 && o->byte != 0xdd) || (o->second >> 3 & 7) != 7;
-    if (o->byte != 0x0f || o->operand16 || o->repne || o->rep)
+    if (o->byte != 0x0f || o->repne || o->rep)
         return false;
-    return (o->second >= 0x60 && o->second <= 0x7f) || o->second >= 0xd1 || o->second == 0x38;
+    if (o->second == 0x2c || o->second == 0x2d) // conversions to MMX registers, from PS and PD
+        return true;
+    if (o->operand16)
+        return false;
+    return (o->second >= 0x60 && o->second <= 0x7f) || o->second == 0xc4 || o->second >= 0xd1 || o->second == 0x38 ||
+           (o->second == 0x3a && o->third == 0x0f);
 }
 
 static bool x87_pending(const struct vcpu *v) {
@@ -57,7 +64,32 @@ static bool x87_pending(const struct vcpu *v) {
     return status & 0x80;
 }
 
-// MOVUPS, MOVUPD, MOVDQU, LDDQU and the string comparisons take any address.
+// On AMD's processors the guest may have turned the alignment check off (APM vol. 1 4.2.2, MXCSR.MM); elsewhere the bit
+// cannot be set.
+static bool misaligned_mode(const struct vcpu *v) {
+    uint32_t mxcsr;
+    if (v->abi.fpu_parked)
+        mxcsr = v->abi.fx[24] | (uint32_t)v->abi.fx[25] << 8 | (uint32_t)v->abi.fx[26] << 16;
+    else
+        __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    return mxcsr & MXCSR_MM;
+}
+
+// Moves whose alignment is checked in AMD's misaligned mode too.
+static bool aligned_move(const struct opcode *o) {
+    switch (o->second) {
+    case 0x28:
+    case 0x29:
+    case 0x2b:
+    case 0x6f:
+    case 0x7f:
+    case 0xe7: return true;
+    case 0x38: return o->third == 0x2a;
+    default: return false;
+    }
+}
+
+// MOVUPS, MOVUPD, MOVDQU, LDDQU, MASKMOVDQU and the string comparisons take any address.
 static bool wants_alignment(const struct opcode *o) {
     if (o->byte != 0x0f)
         return false;
@@ -67,6 +99,7 @@ static bool wants_alignment(const struct opcode *o) {
     case 0x6f:
     case 0x7f: return !o->rep;
     case 0xf0: return !o->repne;
+    case 0xf7: return false;
     case 0x3a: return o->third < 0x60 || o->third > 0x63;
     default: return true;
     }
@@ -82,7 +115,7 @@ bool engine_fault_before_page(struct vcpu *v, const struct block *block, uint32_
         cpu_raise(v, VECTOR_MF);
         return true;
     }
-    if (size == 16 && (linear & 15) && wants_alignment(&o)) {
+    if (size == 16 && (linear & 15) && wants_alignment(&o) && (aligned_move(&o) || !misaligned_mode(v))) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return true;
     }

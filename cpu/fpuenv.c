@@ -144,11 +144,22 @@ static enum callout_result store_environment(struct vcpu *v, uint32_t rm, uint32
     return CALLOUT_CONTINUE;
 }
 
+// FLDENV leaves the physical registers alone, but the image holds them in stack order, which begins at TOP.
+static void turn_stack(uint8_t *fx, unsigned old_top) {
+    unsigned by = ((get16(fx + FX_FSW) >> 11) - old_top) & 7;
+    uint8_t turned[8][16];
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(turned[i], fx + FX_ST + 16 * ((i + by) & 7), 16);
+    memcpy(fx + FX_ST, turned, sizeof turned);
+}
+
 static enum callout_result fldenv(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size) {
     uint8_t image[28];
     if (cpu_read(v, RM_INDEX(rm), offset, image, environment_size(size)) < 0)
         return callout_failed(v);
+    unsigned old_top = get16(v->abi.fx + FX_FSW) >> 11 & 7;
     load_environment(v, size, image);
+    turn_stack(v->abi.fx, old_top);
     return CALLOUT_CONTINUE;
 }
 

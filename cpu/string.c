@@ -255,6 +255,10 @@ enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uin
     run.step = run.down ? 0u - run.size : run.size;
     bool repeated = run.rep != STRING_ONCE, last;
     uint32_t count = repeated ? string_index(v, &run, CPU_ECX) : 1;
+    // Whether the port is allowed is seen before the count is.
+    if ((run.op == STRING_INS || run.op == STRING_OUTS) && !count &&
+        cpu_io_check(v, v->abi.gpr[CPU_EDX] & 0xffff, run.size) < 0)
+        return callout_failed(v);
     while (count) {
         uint32_t most = (v->abi.sys_flags & EFLAGS_TF) || v->debug.step ? 1 : count;
         uint32_t done = many_elements(v, &run, most, &last);
