@@ -67,7 +67,8 @@ void fuzz_case_code(const struct fuzz_case *c, uint8_t code[FUZZ_CODE_STRIDE]) {
     memcpy(code + c->start + c->size, "\x90\x0f\x0b", 3);
 }
 
-// ---- Text: a line for the registers, one for the FXSAVE image, one for each instruction, "end" ------------------------
+// ---- Text: a line for the registers, one for the FXSAVE image, one for each instruction, "end"
+// ------------------------
 
 static void write_hex(FILE *out, const uint8_t *bytes, unsigned size) {
     for (unsigned i = 0; i < size; i++)

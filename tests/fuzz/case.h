@@ -28,8 +28,8 @@ struct fuzz_insn {
 
 struct fuzz_case {
     uint32_t gpr[8], eflags;
-    uint16_t start;             // of the code, in the case's two pages
-    uint16_t size;              // of the code without its end
+    uint16_t start; // of the code, in the case's two pages
+    uint16_t size;  // of the code without its end
     uint8_t count;
     struct fuzz_insn insns[FUZZ_INSNS];
     uint8_t fx[512] __attribute__((aligned(16)));

@@ -34,8 +34,8 @@ static bool beyond_limit(const struct fuzz_fault *host, const struct fuzz_fault 
     if (host->vector != 14 || (engine->vector != 13 && engine->vector != 12) || engine->error)
         return false;
     uint32_t plain = host->cr2, based = host->cr2 - FUZZ_DATA;
-    return plain + 512 < plain || plain > FUZZ_LAST_OFFSET - 512 || based > FUZZ_LAST_OFFSET - 512 || plain < 16 ||
-           based < 16;
+    return plain + 512 < plain || plain > FUZZ_LAST_OFFSET - 512 || based > FUZZ_LAST_OFFSET - 512 || plain < 64 ||
+           based < 64;
 }
 
 static const struct fuzz_insn *at_eip(const struct fuzz_case *c, const struct fuzz_result *host, uint32_t eip) {

@@ -45,8 +45,8 @@ static unsigned size_index(unsigned size) {
 
 // Instructions whose memory operand is implied count as having one.
 static bool touches_memory(const struct fuzz_facts *f) {
-    return f->memory || f->row->kind == KIND_STRING || f->row->kind == KIND_STACK || strcmp(f->row->name, "XLAT") == 0 ||
-           strncmp(f->row->name, "MASKMOV", 7) == 0;
+    return f->memory || f->row->kind == KIND_STRING || f->row->kind == KIND_STACK ||
+           strcmp(f->row->name, "XLAT") == 0 || strncmp(f->row->name, "MASKMOV", 7) == 0;
 }
 
 void fuzz_coverage_add(struct fuzz_coverage *v, const struct fuzz_case *c, const struct fuzz_result *host,
@@ -77,7 +77,8 @@ void fuzz_coverage_add(struct fuzz_coverage *v, const struct fuzz_case *c, const
 static uint64_t row_total(const struct fuzz_coverage *v, unsigned row, unsigned kind, int fault) {
     uint64_t total = 0;
     for (unsigned size = 0; size < SIZES; size++)
-        total += fault < 0 ? v->hits[row][kind][size][0] + v->hits[row][kind][size][1] : v->hits[row][kind][size][fault];
+        total +=
+            fault < 0 ? v->hits[row][kind][size][0] + v->hits[row][kind][size][1] : v->hits[row][kind][size][fault];
     return total;
 }
 

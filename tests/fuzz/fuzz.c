@@ -191,8 +191,9 @@ int main(int argc, char **argv) {
     static struct fuzz_rig rig;
     struct error err;
     if (!parse(argc, argv, &o)) {
-        fprintf(stderr, "usage: %s [--seed N] [--seconds N] [--cases N] [--coverage] [--verify] [--keep FOLDER] [--all] "
-                        "[FILE...]\n",
+        fprintf(stderr,
+                "usage: %s [--seed N] [--seconds N] [--cases N] [--coverage] [--verify] [--keep FOLDER] [--all] "
+                "[FILE...]\n",
                 argv[0]);
         return 2;
     }

@@ -299,7 +299,7 @@ static void append_store_target(struct builder *b, uint32_t at) { // mov dword [
 
 static void append_indirect(struct builder *b) {
     bool call = any(b, 2);
-    uint8_t extension = call ? 2 : 4;
+    unsigned extension = call ? 2 : 4;
     if (call && chance(b, 70))
         append_mov(b, 4, target_address(b, 4) + 4, false);
     if (any(b, 2)) { // through a register

@@ -1,4 +1,5 @@
-// Random cases: rows of the classification table in equal shares, operands that mostly can be reached, some that cannot.
+// Random cases: rows of the classification table in equal shares, operands that mostly can be reached, some that
+// cannot.
 #ifndef TESTS_FUZZ_GENERATE_H
 #define TESTS_FUZZ_GENERATE_H
 

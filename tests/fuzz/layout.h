@@ -56,12 +56,12 @@
 #define FUZZ_RESULT_MEMORY 8192
 #define FUZZ_RESULT_STRIDE 0x5000
 
-#define FUZZ_SEL_CODE0    0x08
-#define FUZZ_SEL_DATA0    0x10
-#define FUZZ_SEL_CODE3    0x1b
-#define FUZZ_SEL_DATA3    0x23 // base 0
-#define FUZZ_SEL_TSS      0x28
-#define FUZZ_SEL_BASED    0x33 // base FUZZ_DATA
-#define FUZZ_LAST_OFFSET  0xffffefff // of both, where they have a limit
+#define FUZZ_SEL_CODE0   0x08
+#define FUZZ_SEL_DATA0   0x10
+#define FUZZ_SEL_CODE3   0x1b
+#define FUZZ_SEL_DATA3   0x23 // base 0
+#define FUZZ_SEL_TSS     0x28
+#define FUZZ_SEL_BASED   0x33       // base FUZZ_DATA
+#define FUZZ_LAST_OFFSET 0xffffefff // of both, where they have a limit
 
 #endif

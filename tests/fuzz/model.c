@@ -192,7 +192,8 @@ static void count_cx(struct model *m) {
         m->next = m->insn->target;
 }
 
-// ---- Decimal arithmetic: flags that the manual leaves undefined stay as they were ---------------------------------------
+// ---- Decimal arithmetic: flags that the manual leaves undefined stay as they were
+// ---------------------------------------
 
 static void flag(struct model *m, uint32_t bit, bool on) {
     m->flags = on ? m->flags | bit : m->flags & ~bit;

@@ -16,10 +16,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define SIGNAL_STACK    65536
-#define ERROR_PRESENT   1u
-#define ANSWER_DONE     1
-#define ANSWER_DIED     2
+#define SIGNAL_STACK  65536
+#define ERROR_PRESENT 1u
+#define ANSWER_DONE   1
+#define ANSWER_DIED   2
 
 static struct native_context *context; // of the child; its signal handler needs it
 
@@ -58,6 +58,7 @@ static void on_signal(int number, siginfo_t *info, void *opaque) {
     for (unsigned i = 0; i < 8; i++)
         g[order[i]] = c->gpr[i];
     g[REG_EFL] = (g[REG_EFL] & ~(greg_t)EFLAGS_COMPARED) | (greg_t)(c->eflags & EFLAGS_COMPARED);
+    g[REG_R15] = (greg_t)(uintptr_t)c; // the model may have used it
     g[REG_RIP] = (greg_t)c->resume;
 }
 
@@ -126,8 +127,8 @@ static void run_case(struct native_context *c, struct fuzz_batch *batch, unsigne
 }
 
 static void child(struct fuzz_batch *batch, int code, int request, int answer) {
-    static struct native_context c = {.selectors = {FUZZ_SEL_DATA3, FUZZ_SEL_CODE3, FUZZ_SEL_DATA3, FUZZ_SEL_DATA3,
-                                                    FUZZ_SEL_BASED, FUZZ_SEL_BASED}};
+    static struct native_context c = {
+        .selectors = {FUZZ_SEL_DATA3, FUZZ_SEL_CODE3, FUZZ_SEL_DATA3, FUZZ_SEL_DATA3, FUZZ_SEL_BASED, FUZZ_SEL_BASED}};
     char byte;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     context = &c;
@@ -233,7 +234,8 @@ bool fuzz_native_has_32bit(void) {
     pid_t pid = fork();
     if (pid == 0) {
         static const uint8_t code[] = {0xea, 0, 0, 0, 0, 0x33, 0}; // jmp 33h:there
-        uint8_t *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+        uint8_t *at =
+            mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
         if (at == MAP_FAILED)
             _exit(1);
         memcpy(at, code, sizeof code);

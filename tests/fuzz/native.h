@@ -22,7 +22,7 @@ struct fuzz_native {
     int code;                 // memfd of the code pages
     uint8_t *code_pages;
     int request, answer; // pipes
-    pid_t child; // forks those that run cases
+    pid_t child;         // forks those that run cases
 };
 
 // Forks the child: before any engine exists, as the child needs the low 4 GiB for itself.

@@ -35,7 +35,7 @@ struct native_context {
     uint32_t code_address; // guest address of the first instruction
     uint32_t selectors[6]; // what the guest's segment registers show: ES CS SS DS FS GS
     struct fuzz_parsed parsed[FUZZ_INSNS];
-    uint16_t host[FUZZ_INSNS + 1]; // offset of each instruction's host code; the last is that of the end
+    uint16_t host[FUZZ_INSNS + 1];  // offset of each instruction's host code; the last is that of the end
     uint8_t index[NATIVE_CODE_MAX]; // by host offset: the instruction
     uint8_t *code;
 };

@@ -107,8 +107,8 @@ static bool implicit_memory(const struct fuzz_parsed *p) {
     uint8_t op = p->opcode;
     if (p->map == 1)
         return op == 0xf7; // MASKMOVQ, MASKMOVDQU
-    return p->map == 0 && ((op >= 0xa0 && op <= 0xa7) || (op >= 0xaa && op <= 0xaf) || op == 0xd7 ||
-                           (op >= 0x6c && op <= 0x6f));
+    return p->map == 0 &&
+           ((op >= 0xa0 && op <= 0xa7) || (op >= 0xaa && op <= 0xaf) || op == 0xd7 || (op >= 0x6c && op <= 0x6f));
 }
 
 // Prefixes as they stand, with 67h and FS made GS.
@@ -135,7 +135,7 @@ static bool put_copy(struct form *f, const struct fuzz_insn *insn, const struct 
         put(f, p->map == 2 ? (const uint8_t[]){0x0f, 0x38} : (const uint8_t[]){0x0f, 0x3a}, 2);
     put8(f, p->map == 0 && p->opcode == 0x82 ? 0x80 : p->opcode);
     if (p->memory && p->mod == 0 && p->rm == 5) { // would be relative to RIP
-        put8(f, p->reg << 3 | 4);
+        put8(f, (unsigned)p->reg << 3 | 4u);
         put8(f, 0x25);
         put(f, insn->bytes + p->disp_at, insn->length - (unsigned)p->disp_at);
         return true;

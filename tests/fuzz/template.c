@@ -173,7 +173,8 @@ static void try_bytes(struct list *list, struct fuzz_template *t) {
     add(list, t, facts.row);
 }
 
-static void try_opcode(struct list *list, const uint8_t *prefix, unsigned prefix_length, unsigned map, unsigned opcode) {
+static void try_opcode(struct list *list, const uint8_t *prefix, unsigned prefix_length, unsigned map,
+                       unsigned opcode) {
     struct fuzz_template t = {.length = (uint8_t)prefix_length};
     if (map == 0 && (opcode == 0x0f || (opcode & 0xe7) == 0x26 || (opcode >= 0x64 && opcode <= 0x67) ||
                      opcode == 0xf0 || opcode == 0xf2 || opcode == 0xf3)) // a prefix or another map

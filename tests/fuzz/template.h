@@ -10,10 +10,10 @@
 // An instruction up to its ModRM byte, which has a memory operand's mod of 0 where `memory` is set.
 struct fuzz_template {
     uint8_t bytes[6];
-    uint8_t length;     // with the ModRM byte
-    uint8_t modrm_at;   // 0: none
-    uint8_t imm_size;   // of all immediates
-    uint8_t size;       // operand size: of the memory operand, else of the largest register operand
+    uint8_t length;         // with the ModRM byte
+    uint8_t modrm_at;       // 0: none
+    uint8_t imm_size;       // of all immediates
+    uint8_t size;           // operand size: of the memory operand, else of the largest register operand
     uint16_t read, written; // general registers, by number, implicit ones too
     bool memory;
 };
