@@ -104,7 +104,7 @@ static int deliver(struct vcpu *v, const struct event *event) {
     uint64_t gate, descriptor;
     unsigned ring;
     if (!cpu_protected(v))
-        return cpu_stop_unsupported(v, "an exception or interrupt in real mode");
+        return cpu_real_interrupt(v, event->vector, event->eip);
     if (v->abi.sys_flags & EFLAGS_VM)
         return cpu_stop_unsupported(v, "an exception or interrupt in virtual-8086 mode");
     if (read_gate(v, event, ext, &gate) < 0)

@@ -57,10 +57,8 @@ static int task(struct vcpu *v, uint32_t selector, uint64_t descriptor, bool cal
 
 int cpu_far_transfer(struct vcpu *v, uint32_t selector, uint32_t offset, unsigned size, bool call, uint32_t next) {
     uint64_t descriptor;
-    if (!cpu_protected(v))
-        return cpu_stop_unsupported(v, "a far transfer in real mode");
-    if (v->abi.sys_flags & EFLAGS_VM)
-        return cpu_stop_unsupported(v, "a far transfer in virtual-8086 mode");
+    if (!cpu_uses_descriptors(v))
+        return cpu_real_far(v, selector, offset, size, call, next);
     if (selector_is_null(selector))
         return cpu_raise_error(v, VECTOR_GP, 0);
     if (cpu_need_descriptor(v, selector, VECTOR_GP, 0, &descriptor) < 0)
@@ -115,10 +113,8 @@ enum callout_result callout_FAR_RET(struct vcpu *v, uint32_t r8, uint32_t r9, ui
     (void)r8;
     unsigned size = CALLOUT_EXTRA(word);
     uint32_t frame[2]; // EIP, CS
-    if (!cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM)) {
-        cpu_stop_unsupported(v, "a far return in real or virtual-8086 mode");
-        return CALLOUT_LEAVE;
-    }
+    if (!cpu_uses_descriptors(v))
+        return cpu_real_return(v, r9 & 0xffff, size) < 0 ? callout_failed(v) : CALLOUT_JUMP;
     if (cpu_stack_peek(v, 0, frame, 2, size) < 0 ||
         cpu_return_far(v, frame[0], frame[1] & 0xffff, 2 * size, r9 & 0xffff, size) < 0)
         return callout_failed(v);

@@ -81,7 +81,7 @@ int cpu_return_far(struct vcpu *v, uint32_t eip, uint32_t selector, uint32_t ski
 static int iret(struct vcpu *v, unsigned size, uint32_t next) {
     uint32_t frame[3]; // EIP, CS, EFLAGS
     if (!cpu_protected(v))
-        return cpu_stop_unsupported(v, "IRET in real mode");
+        return cpu_real_iret(v, size);
     if (v->abi.sys_flags & EFLAGS_VM)
         return cpu_stop_unsupported(v, "IRET in virtual-8086 mode");
     if (v->abi.sys_flags & EFLAGS_NT)

@@ -52,7 +52,7 @@ enum callout_result callout_NEAR(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
         return callout_failed(v);
     target &= offset_mask(size);
     if (!jump)
-        target = v->seg[CPU_SEG_CS].attr & ATTR_DB ? next : next & 0xffff;
+        target = next;
     if (jump && !cpu_limit_ok(&v->seg[CPU_SEG_CS], target, 1)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;

@@ -161,15 +161,6 @@ static int check_data_segment(struct vcpu *v, uint32_t selector, unsigned attr) 
     return 0;
 }
 
-// Real and virtual-8086 mode: the selector is the base; the rest of the hidden part stays (SDM vol. 3B 20.1.1).
-static int load_real(struct vcpu *v, unsigned seg, uint16_t selector) {
-    struct cpu_segment s = v->seg[seg];
-    s.selector = selector;
-    s.base = (uint32_t)selector << 4;
-    cpu_commit_segment(v, seg, &s);
-    return 0;
-}
-
 // The selector's descriptor is the one that the last load through it found, at the same privilege: then its checks
 // would pass again. GDT only; a move of the table makes the memo void.
 static bool is_known(struct vcpu *v, const struct segment_memo *memo, uint16_t selector) {
@@ -199,8 +190,10 @@ static int load_checked(struct vcpu *v, unsigned seg, uint16_t selector) {
 int cpu_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
     struct segment_memo *memo = &v->memo[seg];
     v->stats->segment_loads++;
-    if (!cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM))
-        return load_real(v, seg, selector);
+    if (!cpu_uses_descriptors(v)) {
+        cpu_load_base(v, seg, selector);
+        return 0;
+    }
     if (is_known(v, memo, selector)) {
         if (v->seg[seg].selector != selector) {
             commit_descriptor(v, seg, selector, memo->descriptor);

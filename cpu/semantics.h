@@ -192,6 +192,21 @@ int cpu_call_gate(struct vcpu *v, uint32_t selector, uint64_t gate, bool call, u
 // Loads CS:EIP in `ring` from a descriptor already checked and marked accessed, and updates the mode.
 void cpu_enter_code(struct vcpu *v, uint32_t selector, unsigned ring, uint64_t descriptor, uint32_t eip);
 
+// ---- realmode.c ----------------------------------------------------------------------------------------------------
+
+// Protected mode proper: selectors name descriptors. Otherwise, in real-address and virtual-8086 mode, they are bases.
+static inline bool cpu_uses_descriptors(const struct vcpu *v) {
+    return cpu_protected(v) && !(v->abi.sys_flags & EFLAGS_VM);
+}
+// Loads a segment register, CS too, with a base of 16 times the selector. No mode update.
+void cpu_load_base(struct vcpu *v, unsigned seg, uint32_t selector);
+// Interrupt or exception in real-address mode: pushes FLAGS, CS and IP `eip`. 0 or -1.
+int cpu_real_interrupt(struct vcpu *v, uint8_t vector, uint32_t eip);
+// Far JMP, CALL and RET in real-address and virtual-8086 mode, and IRET in real-address mode. 0 or -1.
+int cpu_real_far(struct vcpu *v, uint32_t selector, uint32_t eip, unsigned size, bool call, uint32_t next);
+int cpu_real_return(struct vcpu *v, uint32_t release, unsigned size);
+int cpu_real_iret(struct vcpu *v, unsigned size);
+
 // ---- iret.c --------------------------------------------------------------------------------------------------------
 
 // The common part of IRET and far RET: loads CS:EIP with the checks of a return, and SS:ESP when the ring becomes an

@@ -104,8 +104,8 @@ static enum window_result fill_large(const struct fill *fill) {
     unsigned hole = 0;
     unsigned hole_end = 0;
     if (gpa == 0) {
-        hole = RAM_HOLE_START / RAM_PAGE_SIZE;
-        hole_end = RAM_HOLE_END / RAM_PAGE_SIZE;
+        hole = mmu->ram->hole_start / RAM_PAGE_SIZE;
+        hole_end = mmu->ram->hole_end / RAM_PAGE_SIZE;
     }
     unsigned lo = fill->at & ~(FILL_LARGE - 1);
     unsigned hi = lo + FILL_LARGE < end ? lo + FILL_LARGE : end;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 int ram_create(struct ram *ram, uint64_t size, struct error *err) {
-    *ram = (struct ram){.fd = -1};
+    *ram = (struct ram){.fd = -1, .hole_start = RAM_HOLE_START, .hole_end = RAM_HOLE_END};
     if (size < RAM_MIN_SIZE || size > RAM_MAX_SIZE || size % RAM_PAGE_SIZE) {
         return error_set(err, "memory size %llu is not between %u and %u MiB, whole pages", (unsigned long long)size,
                          RAM_MIN_SIZE >> 20, RAM_MAX_SIZE >> 20);
@@ -60,7 +60,7 @@ bool ram_contains(const struct ram *ram, uint64_t gpa, uint64_t size) {
     if (end < gpa || end > ram->size) {
         return false;
     }
-    return end <= RAM_HOLE_START || gpa >= RAM_HOLE_END;
+    return ram->hole_start == ram->hole_end || end <= ram->hole_start || gpa >= ram->hole_end;
 }
 
 int ram_load(struct ram *ram, uint64_t gpa, const void *data, uint64_t size) {

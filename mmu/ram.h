@@ -23,6 +23,8 @@ enum ram_frame_flag {
 struct ram {
     int fd;               // the memfd
     uint64_t size;        // bytes; whole pages
+    uint32_t hole_start;  // [hole_start, hole_end) is not RAM: RAM_HOLE_* unless the owner changes it before the
+    uint32_t hole_end;    // first vCPU exists; equal for no hole
     uint8_t *host;        // the monitor's mapping: host + gpa
     uint8_t *frame_flags; // by frame number, enum ram_frame_flag, accessed with __atomic
 };

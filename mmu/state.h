@@ -92,7 +92,7 @@ struct mmu {
 
 // The monitor's address of a guest-physical byte, or NULL outside RAM.
 static inline uint8_t *mmu_ram_host(const struct mmu *mmu, uint64_t gpa) {
-    if (gpa < RAM_HOLE_START || (gpa >= RAM_HOLE_END && gpa < mmu->ram->size)) {
+    if (gpa < mmu->ram->hole_start || (gpa >= mmu->ram->hole_end && gpa < mmu->ram->size)) {
         return mmu->ram->host + gpa;
     }
     return NULL;
