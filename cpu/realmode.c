@@ -1,5 +1,5 @@
-// Real-address mode, and what virtual-8086 mode has in common with it: interrupts through the table of far pointers, far
-// transfers and IRET that take a selector as a base. Intel SDM vol. 3B 20.1; vol. 2, INT n, IRET, CALL, JMP, RET
+// Real-address mode, and what virtual-8086 mode has in common with it: interrupts through the table of far pointers,
+// far transfers and IRET that take a selector as a base. Intel SDM vol. 3B 20.1; vol. 2, INT n, IRET, CALL, JMP, RET
 // (their REAL-ADDRESS-MODE parts). Light code: general registers only, no library calls. Every access and check comes
 // before the first change. A segment keeps the limit and the size that it had: what protected mode loaded lasts.
 #include "cpu/semantics.h"

@@ -1,5 +1,5 @@
-// The few instructions that the 80286 finds too long and later processors execute: immediate forms behind many prefixes.
-// Computed from the manual's descriptions (Intel SDM vol. 2, ADD to XOR, CMP, MOV, TEST, CALL, JMP).
+// The few instructions that the 80286 finds too long and later processors execute: immediate forms behind many
+// prefixes. Computed from the manual's descriptions (Intel SDM vol. 2, ADD to XOR, CMP, MOV, TEST, CALL, JMP).
 #include "tests/hw16/insn.h"
 
 enum { CF = 1 << 0, PF = 1 << 2, AF = 1 << 4, ZF = 1 << 6, SF = 1 << 7, OF = 1 << 11 };

@@ -1,4 +1,5 @@
-// Reads the files of hardware-captured tests; their format is described in tests/data/hw16/README.md. gzip decompresses.
+// Reads the files of hardware-captured tests; their format is described in tests/data/hw16/README.md. gzip
+// decompresses.
 #include "tests/hw16/hw16.h"
 
 #include <fcntl.h>
@@ -14,8 +15,8 @@
 
 extern char **environ;
 
-static const char *const reg_names[HW16_REGS] = {"ax", "bx", "cx", "dx", "cs", "ss", "ds",
-                                                 "es", "sp", "bp", "si", "di", "ip", "flags", "fs", "gs"};
+static const char *const reg_names[HW16_REGS] = {"ax", "bx", "cx", "dx", "cs", "ss",    "ds", "es",
+                                                 "sp", "bp", "si", "di", "ip", "flags", "fs", "gs"};
 
 // ---- One line ------------------------------------------------------------------------------------------------------
 

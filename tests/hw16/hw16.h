@@ -61,7 +61,8 @@ struct hw16_expect {
     uint16_t flags_mask;
     uint32_t flags_address; // of a pushed flags word, compared under the mask too; HW16_NO_ADDRESS
     // The exception is the captured one and goes through the test's own vector table. Otherwise a table lies where no
-    // test reaches, and every vector of it leads to a HLT at `handler`, a multiple of 16 at which the test lists nothing.
+    // test reaches, and every vector of it leads to a HLT at `handler`, a multiple of 16 at which the test lists
+    // nothing.
     bool captured_vector;
     int vector; // of a fault that a rule decides: its handler is where the test ends; -1: none
     uint32_t handler;

@@ -1,6 +1,6 @@
 // hw16 [--mmu FORM] [--verbose] FOLDER: runs every hardware-captured test of a folder on the real engine, one vCPU for
-// all. Prints each test that fails and, for each rule by which a later processor differs from the one that was captured,
-// how many tests it decided. All of memory is compared after each test, not only what the test lists.
+// all. Prints each test that fails and, for each rule by which a later processor differs from the one that was
+// captured, how many tests it decided. All of memory is compared after each test, not only what the test lists.
 #include "tests/hw16/hw16.h"
 
 #include "cpu/cpu.h"
@@ -30,9 +30,9 @@ struct runner {
     bool verbose;
 };
 
-static struct vcpu *watched;             // for the signal handler
-static volatile sig_atomic_t run, ticks; // tests begun, as the handler last saw them
-static volatile sig_atomic_t last_run;
+static struct vcpu *watched;           // for the signal handler
+static volatile sig_atomic_t run;      // tests begun
+static volatile sig_atomic_t last_run; // as the handler last saw it
 
 // ---- The machine ---------------------------------------------------------------------------------------------------
 
@@ -174,8 +174,8 @@ static void get_registers(struct runner *r, uint16_t regs[HW16_REGS], uint32_t u
 
 // What is wrong, or nothing. Flags that the manual leaves undefined do not count, in the register or pushed.
 static void compare(struct runner *r, const struct hw16_expect *expect, char *wrong, size_t size) {
-    static const char *const names[HW16_REGS] = {"ax", "bx", "cx", "dx", "cs", "ss", "ds",
-                                                 "es", "sp", "bp", "si", "di", "ip", "flags", "fs", "gs"};
+    static const char *const names[HW16_REGS] = {"ax", "bx", "cx", "dx", "cs", "ss",    "ds", "es",
+                                                 "sp", "bp", "si", "di", "ip", "flags", "fs", "gs"};
     uint16_t regs[HW16_REGS];
     uint32_t upper[HW16_REGS];
     size_t used = 0;

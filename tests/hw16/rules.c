@@ -85,8 +85,7 @@ static bool rule_lock(const struct hw16_test *test, struct hw16_expect *expect) 
     return expect_fault(test, expect, VECTOR_UD);
 }
 
-static const enum hw16_reg word_register[8] = {HW16_AX, HW16_CX, HW16_DX, HW16_BX,
-                                               HW16_SP, HW16_BP, HW16_SI, HW16_DI};
+static const enum hw16_reg word_register[8] = {HW16_AX, HW16_CX, HW16_DX, HW16_BX, HW16_SP, HW16_BP, HW16_SI, HW16_DI};
 
 // MOV r/m16, FS or GS, and back.
 static bool rule_fs_gs(const struct hw16_test *test, struct hw16_expect *expect) {
