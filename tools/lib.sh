@@ -97,6 +97,11 @@ packages_want() {
     [ "$may_install" = yes ] && packages_install "${missing[@]}"
 }
 
+# The package of the runtime that goes with the clang that is installed: sanitizers and libFuzzer.
+clang_runtime_package() {
+    printf 'libclang-rt-%s-dev\n' "$(clang -dumpversion | cut -d. -f1)"
+}
+
 # build_configure FOLDER [CMAKE-ARGUMENT...]
 build_configure() {
     local folder=$1
