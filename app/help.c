@@ -30,6 +30,8 @@ void help_print_run(FILE *out) {
           "  --dma-test              add the DMA test device\n"
           "  --nmi-test              add the NMI test device\n"
           "  --no-reboot             a reset ends the run instead of starting again\n"
+          "  --gdb unix:PATH|PORT    a port for gdb, TCP on 127.0.0.1; the guest waits for the debugger\n"
+          "  --gdb-no-wait           with --gdb: the guest runs at once, a debugger may come later\n"
           "  --timeout SECONDS       end the run after this wall time\n"
           "\n"
           "The engine:\n"

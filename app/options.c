@@ -23,6 +23,8 @@ enum option_code {
     OPTION_TIMEOUT,
     OPTION_DMA_TEST,
     OPTION_NMI_TEST,
+    OPTION_GDB,
+    OPTION_GDB_NO_WAIT,
     OPTION_HELP,
 };
 
@@ -40,6 +42,8 @@ static const struct option long_options[] = {
     {"no-link", no_argument, NULL, OPTION_NO_LINK},
     {"no-reboot", no_argument, NULL, OPTION_NO_REBOOT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"gdb", required_argument, NULL, OPTION_GDB},
+    {"gdb-no-wait", no_argument, NULL, OPTION_GDB_NO_WAIT},
     {"dma-test", no_argument, NULL, OPTION_DMA_TEST},
     {"nmi-test", no_argument, NULL, OPTION_NMI_TEST},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -96,6 +100,8 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     case OPTION_SERIAL: return parse_serial(value, &config->serial, &config->serial_path, err);
     case OPTION_MMU: return parse_mmu(value, &config->mmu, err);
     case OPTION_TIMEOUT: return parse_seconds(value, &config->timeout, err);
+    case OPTION_GDB: config->gdb = value; return 0;
+    case OPTION_GDB_NO_WAIT: config->gdb_no_wait = true; return 0;
     case OPTION_LOG: set_log(options, value); return 0;
     case OPTION_VERIFY: config->verify = true; return 0;
     case OPTION_NO_LINK: config->no_link = true; return 0;
@@ -121,6 +127,8 @@ static int refuse(int code, char **argv, struct ringshade_error *err) {
 static int check(const struct run_options *options, struct ringshade_error *err) {
     if (!options->guest.kernel)
         return parse_error(err, "no kernel given: --kernel FILE is needed");
+    if (options->config.gdb_no_wait && !options->config.gdb)
+        return parse_error(err, "--gdb-no-wait needs --gdb");
     if (options->log_path && !*options->log_path)
         return parse_error(err, "--log needs a file name behind the colon");
     return 0;

@@ -23,6 +23,7 @@ static int exit_status(const struct ringshade *machine, enum ringshade_stop caus
     switch (cause) {
     case RINGSHADE_STOP_HALT:
     case RINGSHADE_STOP_RESET:
+    case RINGSHADE_STOP_DEBUGGER:
     case RINGSHADE_STOP_CONSOLE: return RUN_STATUS_OK;
     case RINGSHADE_STOP_DEBUG_EXIT: return (ringshade_debug_exit_value(machine) << 1 | 1) & 0xff;
     case RINGSHADE_STOP_REQUEST: return RUN_STATUS_SIGNAL + signals_received();

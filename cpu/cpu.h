@@ -119,6 +119,10 @@ int vcpu_debug_translate(struct vcpu *v, uint32_t linear, uint64_t *gpa);
 // The x87 and SSE state as FXSAVE with 32-bit operands stores it: 512 bytes.
 void vcpu_get_fx(struct vcpu *v, uint8_t fx[512]);
 void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]);
+uint64_t vcpu_get_efer(const struct vcpu *v);
+// Loads a segment register (CPU_SEG_*) as the mode asks: from the descriptor, without any check, or by real mode's
+// rule. 0, or -1 if there is no such descriptor.
+int vcpu_debug_load_segment(struct vcpu *v, unsigned seg, uint16_t selector);
 
 // From any thread, at any time, also while vcpu_run is not running (then it takes effect at the next call).
 void vcpu_set_intr(struct vcpu *v, bool level); // the interrupt controller's INTR output

@@ -83,3 +83,40 @@ void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]) {
     memcpy(v->abi.fx + 24, &mxcsr, 4);
     memcpy(v->abi.fx + 32, fx + 32, 8 * 16 + 8 * 16);
 }
+
+uint64_t vcpu_get_efer(const struct vcpu *v) {
+    return v->msr.efer;
+}
+
+static int read_descriptor(struct vcpu *v, uint16_t selector, uint64_t *descriptor) {
+    bool local = selector & 4;
+    uint32_t base = local ? v->ldtr.base : v->gdt_base, limit = local ? v->ldtr.limit : v->gdt_limit;
+    uint32_t offset = selector & 0xfff8u;
+    uint8_t *bytes = (uint8_t *)descriptor;
+    if (offset + 7 > limit)
+        return -1;
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t gpa;
+        if (vcpu_debug_translate(v, base + offset + i, &gpa) < 0 || vcpu_dma_read(v, gpa, &bytes[i], 1) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int vcpu_debug_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
+    struct cpu_segment segment = v->seg[seg];
+    uint64_t descriptor;
+    if (!cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM)) {
+        segment.selector = selector;
+        segment.base = (uint32_t)selector << 4;
+    } else if (selector_is_null(selector)) {
+        segment = (struct cpu_segment){.selector = selector};
+    } else if (read_descriptor(v, selector, &descriptor) < 0) {
+        return -1;
+    } else {
+        cpu_unpack_segment(&segment, selector, descriptor);
+    }
+    cpu_commit_segment(v, seg, &segment);
+    cpu_mode_update(v);
+    return 0;
+}

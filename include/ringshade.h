@@ -68,6 +68,8 @@ struct ringshade_config {
     bool nmi_test;           // add the NMI test device; then HLT with interrupts off waits for it
     uint32_t cache_mib;      // size of the code cache in MiB, 0 for the default
     double timeout;          // seconds of wall time for one ringshade_run, 0 for none, at most RINGSHADE_TIMEOUT_MAX
+    const char *gdb;         // NULL, or where a debugger connects: "unix:PATH", or a TCP port of 127.0.0.1 ("1234")
+    bool gdb_no_wait;        // the guest runs at once; else it waits for the debugger before its first instruction
     const char *log_topics;  // NULL or a comma-separated list: blocks, exits, faults, mmu, devices, all
     FILE *log_stream;        // where the log goes, from the first run on; NULL means stderr. Stays the caller's
 };
@@ -101,6 +103,7 @@ enum ringshade_stop {
     RINGSHADE_STOP_REQUEST,      // ringshade_request_stop
     RINGSHADE_STOP_TIMEOUT,      // config.timeout has passed
     RINGSHADE_STOP_TRIPLE_FAULT, // the registers are those of the instruction that faulted
+    RINGSHADE_STOP_DEBUGGER,     // a debugger ended the run
     RINGSHADE_STOP_ERROR,        // an error of the monitor; ringshade_stop_text says which
 };
 
@@ -156,7 +159,8 @@ void ringshade_request_reset(struct ringshade *machine);
 // hold it back. It wakes a halted guest that has not stopped. From any thread.
 void ringshade_raise_nmi(struct ringshade *machine);
 
-// A word for a stop cause: "halt", "reset", "debug-exit", "console", "stop", "timeout", "triple-fault", "error".
+// A word for a stop cause: "halt", "reset", "debug-exit", "console", "stop", "timeout", "triple-fault",
+// "debugger", "error".
 const char *ringshade_stop_name(enum ringshade_stop cause);
 
 // One line on the last stop: where the triple fault was, what the monitor's error was, or just the cause. Valid until

@@ -18,6 +18,8 @@ enum machine_event {
     MACHINE_EVENT_CONSOLE = 1 << 1,
     MACHINE_EVENT_TIMEOUT = 1 << 2,
     MACHINE_EVENT_DEBUG_EXIT = 1 << 3,
+    MACHINE_EVENT_KILL = 1 << 4,     // a debugger ends the run
+    MACHINE_EVENT_DEBUGGER = 1 << 5, // something came in on the gdb port; taken by gdb_server.c
 };
 
 struct ringshade {
@@ -30,11 +32,12 @@ struct ringshade {
     struct guest guest;
     bool has_guest;
     struct event_timer timeout;
-    atomic_uint events; // enum machine_event
-    uint8_t debug_exit; // last value; written on the vCPU's thread
-    uint64_t ns_run;    // wall time of all runs
-    uint64_t resets;    // restarts because the guest asked for one
-    bool has_stopped;   // stop is meaningful
+    struct gdb_server *gdb; // NULL unless it was asked for
+    atomic_uint events;     // enum machine_event
+    uint8_t debug_exit;     // last value; written on the vCPU's thread
+    uint64_t ns_run;        // wall time of all runs
+    uint64_t resets;        // restarts because the guest asked for one
+    bool has_stopped;       // stop is meaningful
     enum ringshade_stop stop;
     struct error stop_text;
 };

@@ -2,6 +2,7 @@
 // texts; nothing is printed here.
 #include "ringshade.h"
 
+#include "machine/gdb_server.h"
 #include "machine/machine.h"
 
 #include "devices/chardev.h"
@@ -63,6 +64,8 @@ static int open_log(struct ringshade *machine, struct error *err) {
 static void note_event(struct ringshade *machine, enum machine_event event) {
     atomic_fetch_or(&machine->events, (unsigned)event);
     vcpu_request_stop(machine->pc.vcpu);
+    if (machine->gdb)
+        gdb_server_wake(machine->gdb);
 }
 
 static void on_debug_exit(void *opaque, uint32_t value) {
@@ -112,7 +115,9 @@ static int create(struct ringshade *machine, struct error *err) {
     if (pc_create(&machine->pc, &pc, err))
         return -1;
     event_timer_init(&machine->timeout, machine->pc.loop, on_timeout, machine);
-    return 0;
+    if (config->gdb)
+        machine->gdb = gdb_server_create(machine, config->gdb, !config->gdb_no_wait, err);
+    return config->gdb && !machine->gdb ? -1 : 0;
 }
 
 struct ringshade *ringshade_create(const struct ringshade_config *config, struct ringshade_error *error) {
@@ -132,6 +137,8 @@ struct ringshade *ringshade_create(const struct ringshade_config *config, struct
 void ringshade_destroy(struct ringshade *machine) {
     if (!machine)
         return;
+    gdb_server_destroy(machine->gdb);
+    machine->gdb = NULL;
     pc_destroy(&machine->pc);
     guest_close(&machine->guest);
     free(machine->serial_spec);
@@ -201,9 +208,8 @@ static bool take_event(struct ringshade *machine, enum ringshade_stop *stop) {
         enum machine_event event;
         enum ringshade_stop stop;
     } order[] = {
-        {MACHINE_EVENT_DEBUG_EXIT, RINGSHADE_STOP_DEBUG_EXIT},
-        {MACHINE_EVENT_CONSOLE, RINGSHADE_STOP_CONSOLE},
-        {MACHINE_EVENT_REQUEST, RINGSHADE_STOP_REQUEST},
+        {MACHINE_EVENT_DEBUG_EXIT, RINGSHADE_STOP_DEBUG_EXIT}, {MACHINE_EVENT_KILL, RINGSHADE_STOP_DEBUGGER},
+        {MACHINE_EVENT_CONSOLE, RINGSHADE_STOP_CONSOLE},       {MACHINE_EVENT_REQUEST, RINGSHADE_STOP_REQUEST},
         {MACHINE_EVENT_TIMEOUT, RINGSHADE_STOP_TIMEOUT},
     };
     unsigned events = atomic_load(&machine->events);
@@ -217,26 +223,47 @@ static bool take_event(struct ringshade *machine, enum ringshade_stop *stop) {
     return false;
 }
 
+// What a debugger is told as the exit status of the run: as of `ringshade run` (docs/usage.md).
+static unsigned debugger_status(const struct ringshade *machine) {
+    switch (machine->stop) {
+    case RINGSHADE_STOP_DEBUG_EXIT: return (machine->debug_exit << 1 | 1) & 0xffu;
+    case RINGSHADE_STOP_TRIPLE_FAULT: return 4;
+    case RINGSHADE_STOP_TIMEOUT: return 6;
+    case RINGSHADE_STOP_ERROR: return 8;
+    default: return 0;
+    }
+}
+
 static enum ringshade_stop run_until_stop(struct ringshade *machine) {
     enum ringshade_stop stop;
     struct error err;
     for (;;) {
+        if (machine->gdb && !gdb_server_hold(machine->gdb) && take_event(machine, &stop))
+            return stop;
         enum cpu_stop cause = vcpu_run(machine->pc.vcpu);
         if (cause == CPU_STOP_ERROR)
             return fail(machine, vcpu_error_text(machine->pc.vcpu));
+        if (machine->gdb)
+            gdb_server_stopped(machine->gdb, cause);
         if (take_event(machine, &stop))
             return stop;
         switch (cause) {
         case CPU_STOP_HALT: return RINGSHADE_STOP_HALT;
-        case CPU_STOP_TRIPLE_FAULT: describe_triple_fault(machine); return RINGSHADE_STOP_TRIPLE_FAULT;
+        case CPU_STOP_TRIPLE_FAULT:
+            describe_triple_fault(machine);
+            if (machine->gdb)
+                gdb_server_last_look(machine->gdb, "triple fault: the processor has shut down\n");
+            return RINGSHADE_STOP_TRIPLE_FAULT;
         case CPU_STOP_RESET:
             if (machine->config.no_reboot)
                 return RINGSHADE_STOP_RESET;
             if (place_guest(machine, &err))
                 return fail(machine, err.text);
             machine->resets++;
+            if (machine->gdb)
+                gdb_server_told(machine->gdb, "the guest reset the machine\n");
             break;
-        case CPU_STOP_DEBUG:
+        case CPU_STOP_DEBUG:     // the debugger holds the machine now
         case CPU_STOP_REQUESTED: // for an event that an earlier turn has taken: go on
         case CPU_STOP_ERROR: break;
         }
@@ -255,6 +282,8 @@ enum ringshade_stop ringshade_run(struct ringshade *machine) {
     arm_timeout(machine);
     uint64_t start = event_loop_now(machine->pc.loop);
     machine->stop = run_until_stop(machine);
+    if (machine->gdb)
+        gdb_server_ended(machine->gdb, debugger_status(machine));
     machine->ns_run += event_loop_now(machine->pc.loop) - start;
     disarm_timeout(machine);
     if (machine->stop == RINGSHADE_STOP_TIMEOUT)
@@ -285,6 +314,7 @@ const char *ringshade_stop_name(enum ringshade_stop cause) {
     case RINGSHADE_STOP_REQUEST: return "stop";
     case RINGSHADE_STOP_TIMEOUT: return "timeout";
     case RINGSHADE_STOP_TRIPLE_FAULT: return "triple-fault";
+    case RINGSHADE_STOP_DEBUGGER: return "debugger";
     case RINGSHADE_STOP_ERROR: break;
     }
     return "error";

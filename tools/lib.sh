@@ -11,7 +11,7 @@ export ringshade_root ringshade_build ringshade_guests
 # Debian's names. What `tools/demo` needs to build the engine, and what `tools/check` needs on top of that.
 ringshade_build_packages=(cmake ninja-build gcc libc6-dev pkg-config libzydis-dev libzycore-dev libcapstone-dev
     libxxhash-dev libcmocka-dev gcc-multilib)
-ringshade_check_packages=(clang clang-format shellcheck)
+ringshade_check_packages=(clang clang-format shellcheck gdb python3)
 # What tools/fetch-guests needs, and what the comparisons of bench/ need.
 ringshade_guest_packages=(debian-archive-keyring gpgv)
 ringshade_peer_packages=(qemu-system-x86)

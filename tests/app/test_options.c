@@ -113,6 +113,7 @@ static void test_refused(void **state) {
     assert_refused("--kernel|k|--serial|com1", "'com1' is not a serial port");
     assert_refused("--kernel|k|--serial|file:", "'file:' is not a serial port");
     assert_refused("--kernel|k|--mmu|hard", "'hard' is not a form of the MMU");
+    assert_refused("--kernel|k|--gdb-no-wait", "--gdb-no-wait needs --gdb");
     assert_refused("--kernel|k|--timeout|soon", "'soon' is not a number of seconds");
     assert_refused("--kernel|k|--timeout|0", "0 seconds are not between");
     assert_refused("--kernel|k|--log|mmu:", "--log needs a file name");

@@ -91,6 +91,55 @@ void vcpu_memory_changed(struct vcpu *v, uint64_t gpa, uint64_t size) {
     v->bytes_changed += size;
 }
 
+int vcpu_debug_insert(struct vcpu *v, enum cpu_point_kind kind, uint32_t linear, uint32_t length) {
+    (void)kind, (void)linear, (void)length;
+    v->points++;
+    return 0;
+}
+
+int vcpu_debug_remove(struct vcpu *v, enum cpu_point_kind kind, uint32_t linear, uint32_t length) {
+    (void)kind, (void)linear, (void)length;
+    v->points--;
+    return 0;
+}
+
+void vcpu_debug_remove_all(struct vcpu *v) {
+    v->points = 0;
+}
+
+void vcpu_debug_step(struct vcpu *v, bool step) {
+    v->step = step;
+}
+
+struct cpu_debug_hit vcpu_debug_hit(const struct vcpu *v) {
+    (void)v;
+    return (struct cpu_debug_hit){.cause = CPU_DEBUG_POINT, .kind = CPU_POINT_WRITE, .linear = 0x1234};
+}
+
+int vcpu_debug_translate(struct vcpu *v, uint32_t linear, uint64_t *gpa) {
+    (void)v;
+    *gpa = linear & 0x7fffffff; // two halves that show the same
+    return linear >= 0xc0000000 ? -1 : 0;
+}
+
+void vcpu_get_fx(struct vcpu *v, uint8_t fx[512]) {
+    memcpy(fx, v->fx, 512);
+}
+
+void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]) {
+    memcpy(v->fx, fx, 512);
+}
+
+uint64_t vcpu_get_efer(const struct vcpu *v) {
+    (void)v;
+    return 0x800;
+}
+
+int vcpu_debug_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
+    v->state.seg[seg].selector = selector;
+    return selector == 0xffff ? -1 : 0;
+}
+
 const char *cpu_callout_name(unsigned index) {
     return index == 7 ? "cpuid" : NULL;
 }

@@ -18,6 +18,9 @@ struct vcpu {
     uint64_t bytes_changed; // vcpu_memory_changed
     sem_t wake;
     const char *error_text;
+    uint8_t fx[512];
+    unsigned points;
+    bool step;
 };
 
 // What vcpu_run does. Set by a test before it runs a machine.
