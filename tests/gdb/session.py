@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Sessions on the gdb port of the real engine, with bare-metal guests: session.py RINGSHADE GUESTS CASE [OPTION...].
 Options are handed on to `ringshade run`. Exit status 0 if the case passed."""
 import os
