@@ -66,31 +66,44 @@ int cpu_write_linear(struct vcpu *v, uint32_t linear, bool user, const void *dat
     return 0;
 }
 
-// #AC, for operands of a natural size (SDM vol. 3A 6.15, interrupt 17).
-static int align_check(struct vcpu *v, uint32_t linear, unsigned size) {
-    if ((v->mode & MODE_ALIGN) && (size == 2 || size == 4 || size == 8) && (linear & (size - 1)))
+// #AC (SDM vol. 3A 6.15, interrupt 17, table 6-7): `align` is a power of two.
+static int align_check(struct vcpu *v, uint32_t linear, unsigned align) {
+    if ((v->mode & MODE_ALIGN) && (linear & (align - 1)))
         return cpu_raise_error(v, VECTOR_AC, 0);
     return 0;
 }
 
-int cpu_read(struct vcpu *v, unsigned seg, uint32_t offset, void *data, unsigned size) {
+// Operands of a natural size are aligned to it, others to nothing.
+static unsigned natural(unsigned size) {
+    return size == 2 || size == 4 || size == 8 ? size : 1;
+}
+
+int cpu_read_aligned(struct vcpu *v, unsigned seg, uint32_t offset, void *data, unsigned size, unsigned align) {
     uint32_t linear = 0;
-    if (cpu_segment_linear(v, seg, offset, size, MMU_READ, &linear) < 0 || align_check(v, linear, size) < 0)
+    if (cpu_segment_linear(v, seg, offset, size, MMU_READ, &linear) < 0 || align_check(v, linear, align) < 0)
         return -1;
     return cpu_read_linear(v, linear, cpu_user(v), data, size);
 }
 
-int cpu_write(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, unsigned size) {
+int cpu_write_aligned(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, unsigned size, unsigned align) {
     uint32_t linear = 0;
-    if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, size) < 0)
+    if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, align) < 0)
         return -1;
     return cpu_write_linear(v, linear, cpu_user(v), data, size);
+}
+
+int cpu_read(struct vcpu *v, unsigned seg, uint32_t offset, void *data, unsigned size) {
+    return cpu_read_aligned(v, seg, offset, data, size, natural(size));
+}
+
+int cpu_write(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, unsigned size) {
+    return cpu_write_aligned(v, seg, offset, data, size, natural(size));
 }
 
 int cpu_probe_write(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size) {
     uint32_t linear = 0;
     struct mmu_fault fault;
-    if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, size) < 0)
+    if (cpu_segment_linear(v, seg, offset, size, MMU_WRITE, &linear) < 0 || align_check(v, linear, natural(size)) < 0)
         return -1;
     if (cpu_tlb_lookup(v, linear, cpu_user(v), size, true))
         return 0;

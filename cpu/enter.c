@@ -57,7 +57,7 @@ enum callout_result callout_ENTER(struct vcpu *v, uint32_t r8, uint32_t r9, uint
 enum callout_result callout_BOUND(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     unsigned size = CALLOUT_EXTRA(word);
     uint8_t bounds[8];
-    if (cpu_read(v, RM_INDEX(r9), r8, bounds, 2 * size) < 0)
+    if (cpu_read_aligned(v, RM_INDEX(r9), r8, bounds, 2 * size, size) < 0)
         return callout_failed(v);
     int32_t index, lower, upper;
     if (size == 2) {

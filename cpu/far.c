@@ -31,8 +31,8 @@ static int direct(struct vcpu *v, uint32_t selector, uint64_t descriptor, uint32
     cpu_unpack_segment(&code, selector, descriptor);
     eip &= offset_mask(size);
     cpu_stack_current(v, &stack);
-    if (!cpu_limit_ok(&code, eip, 1))
-        return cpu_raise_error(v, VECTOR_GP, 0);
+    if (!cpu_limit_ok(&code, eip, 1)) // the room on the stack is looked at first
+        return call && cpu_stack_room(v, &stack, 2, size) < 0 ? -1 : cpu_raise_error(v, VECTOR_GP, 0);
     if (cpu_mark_accessed(v, selector, &descriptor) < 0)
         return -1;
     const uint32_t items[2] = {v->seg[CPU_SEG_CS].selector, next};
@@ -93,7 +93,7 @@ enum callout_result callout_FAR_CALL(struct vcpu *v, uint32_t r8, uint32_t r9, u
 // Reads offset and selector of a far pointer in memory. 0 or -1.
 static int read_pointer(struct vcpu *v, uint32_t rm, uint32_t at, unsigned size, uint32_t *offset, uint32_t *selector) {
     uint8_t bytes[6] = {0};
-    if (cpu_read(v, RM_INDEX(rm), at, bytes, size + 2) < 0)
+    if (cpu_read_aligned(v, RM_INDEX(rm), at, bytes, size + 2, size) < 0)
         return -1;
     *offset = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8;
     if (size == 4)

@@ -62,12 +62,13 @@ int cpu_call_gate(struct vcpu *v, uint32_t selector, uint64_t gate, bool call, u
         cpu_stack_current(v, &stack);
     else if (cpu_inner_stack(v, ring, 0, &stack) < 0)
         return -1;
-    if (!cpu_limit_ok(&code, eip, 1))
-        return cpu_raise_error(v, VECTOR_GP, 0);
+    unsigned parameters = (unsigned)(gate >> 32) & 31, items_pushed = inner ? 4 + parameters : call ? 2 : 0;
+    if (!cpu_limit_ok(&code, eip, 1)) // the room on the stack is looked at first
+        return cpu_stack_room(v, &stack, items_pushed, size) < 0 ? -1 : cpu_raise_error(v, VECTOR_GP, 0);
     if (cpu_mark_accessed(v, target, &descriptor) < 0)
         return -1;
     const uint32_t items[2] = {v->seg[CPU_SEG_CS].selector, next};
-    if (inner && push_inner(v, &stack, (unsigned)(gate >> 32) & 31, size, next) < 0)
+    if (inner && push_inner(v, &stack, parameters, size, next) < 0)
         return -1;
     if (call && !inner && cpu_stack_push(v, &stack, items, 2, size) < 0)
         return -1;

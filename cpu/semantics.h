@@ -112,6 +112,9 @@ static inline int cpu_read_eight(struct vcpu *v, uint32_t linear, uint64_t *valu
 bool cpu_limit_ok(const struct cpu_segment *segment, uint32_t offset, unsigned size);
 int cpu_read_linear(struct vcpu *v, uint32_t linear, bool user, void *data, unsigned size);
 int cpu_write_linear(struct vcpu *v, uint32_t linear, bool user, const void *data, unsigned size);
+// cpu_read and cpu_write for operands whose alignment is not that of their size: pointers, table registers, bounds.
+int cpu_read_aligned(struct vcpu *v, unsigned seg, uint32_t offset, void *data, unsigned size, unsigned align);
+int cpu_write_aligned(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, unsigned size, unsigned align);
 // As a write through `seg` would fault, without writing.
 int cpu_probe_write(struct vcpu *v, unsigned seg, uint32_t offset, unsigned size);
 
@@ -152,6 +155,8 @@ struct cpu_stack {
 void cpu_stack_current(const struct vcpu *v, struct cpu_stack *stack);
 // Pushes count items of `size` (2 or 4) bytes, items[0] first, all or none; advances stack->esp. 0 or -1.
 int cpu_stack_push(struct vcpu *v, struct cpu_stack *stack, const uint32_t *items, unsigned count, unsigned size);
+// Would all items lie within the stack's limit? 0, or -1 with #SS.
+int cpu_stack_room(struct vcpu *v, const struct cpu_stack *stack, unsigned count, unsigned size);
 // Reads count items from SS:ESP + skip upwards, without popping. 0 or -1.
 int cpu_stack_peek(struct vcpu *v, uint32_t skip, uint32_t *items, unsigned count, unsigned size);
 // ESP or SP plus `bytes`.

@@ -28,12 +28,19 @@ static int align_check(struct vcpu *v, uint32_t linear, bool user, unsigned size
     return 0;
 }
 
-// Items that wrap around the end of a 16-bit stack, one by one after a check of all.
-static int push_wrapped(struct vcpu *v, const struct cpu_stack *stack, const uint32_t *items, unsigned count,
-                        unsigned size, uint32_t mask) {
+int cpu_stack_room(struct vcpu *v, const struct cpu_stack *stack, unsigned count, unsigned size) {
+    uint32_t mask = pointer_mask(&stack->segment);
     for (unsigned i = 0; i < count; i++)
         if (!cpu_limit_ok(&stack->segment, (stack->esp - (i + 1) * size) & mask, size))
             return stack_fault(v, stack);
+    return 0;
+}
+
+// Items that wrap around the end of a 16-bit stack, one by one after a check of all.
+static int push_wrapped(struct vcpu *v, const struct cpu_stack *stack, const uint32_t *items, unsigned count,
+                        unsigned size, uint32_t mask) {
+    if (cpu_stack_room(v, stack, count, size) < 0)
+        return -1;
     for (unsigned i = 0; i < count; i++) {
         uint32_t offset = (stack->esp - (i + 1) * size) & mask;
         if (cpu_write_linear(v, stack->segment.base + offset, stack->user, &items[i], size) < 0)

@@ -34,7 +34,7 @@ static enum callout_result load_table(struct vcpu *v, uint32_t rm, uint32_t offs
 static enum callout_result store_table(struct vcpu *v, uint32_t rm, uint32_t offset, uint32_t base, uint16_t limit) {
     const uint8_t bytes[6] = {(uint8_t)limit,       (uint8_t)(limit >> 8), (uint8_t)base,
                               (uint8_t)(base >> 8), (uint8_t)(base >> 16), (uint8_t)(base >> 24)};
-    return cpu_write(v, RM_INDEX(rm), offset, bytes, 6) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
+    return cpu_write_aligned(v, RM_INDEX(rm), offset, bytes, 6, 4) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
 
 enum callout_result callout_LGDT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {

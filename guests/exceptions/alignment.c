@@ -47,6 +47,34 @@ TEST(alignment_check) {
         }
 }
 
+SNIPPET(u_les, "", "les (%esi), %ebx")
+SNIPPET(u_les16, "", "lesw (%esi), %bx")
+SNIPPET(u_sgdt, "", "sgdt (%esi)")
+SNIPPET(u_bound, "", "boundl %edx, (%esi)")
+SNIPPET(u_bound16, "", "boundw %dx, (%esi)")
+SNIPPET(u_far_call, "", "lcall *(%esi)")
+static const struct form composites[] = {
+    {u_les, u_les_at, 4},     {u_les16, u_les16_at, 2},     {u_sgdt, u_sgdt_at, 4},
+    {u_bound, u_bound_at, 4}, {u_bound16, u_bound16_at, 2}, {u_far_call, u_far_call_at, 4},
+};
+
+TEST(composite_operands) { // pointers and tables: table 6-7; of a far CALL the operand, which then is a null pointer
+    if (under_qemu())
+        return;
+    write_cr0(read_cr0() | CR0_AM);
+    for (unsigned i = 0; i < sizeof composites / sizeof *composites; i++)
+        for (u32 offset = 0; offset < 8; offset++) {
+            memset(user_buffer, 0, 64);
+            struct trap t = run(composites[i].code, 3, FLAG_AC, (u32)user_buffer + offset);
+            if (offset % composites[i].size)
+                CHECK_TRAP(t, VEC_AC, 0, composites[i].at);
+            else if (composites[i].code == u_far_call)
+                CHECK_TRAP(t, VEC_GP, 0, u_far_call);
+            else
+                CHECK_DONE("aligned", t);
+        }
+}
+
 TEST(only_with_all_three) { // AM, AC and ring 3
     write_cr0(read_cr0() | CR0_AM);
     u32 address = (u32)user_buffer + 257;

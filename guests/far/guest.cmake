@@ -1,1 +1,1 @@
-add_guest(far far SOURCES same.c gates.c returns.c faults.c)
+add_guest(far far SOURCES same.c gates.c returns.c stacks.c faults.c)
