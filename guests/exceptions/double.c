@@ -95,14 +95,18 @@ TEST(stack_fault_while_delivering) {
     struct trap t;
     r.esi = (u32)&tss.esp0;
     r.edi = tss.esp0;
-    tss.esp0 = 0x50001008; // two of the five pushes fit
-    exec(d_ud2, &r, &t);
-    CHECK_DONE("repaired", t);
-    CHECK_EQ("error code", t.r.eax, PF_W);
-    CHECK_EQ("CR2", t.cr2, 0x50000ffc);
-    CHECK_EQ("EIP", t.r.ebx, (u32)d_ud2);
-    CHECK_EQ("cs", t.r.cs, SEL_FREE | 3);
-    CHECK_EQ("esp: nothing of the first delivery is left", t.r.esp, r.esp - 12);
+    // Benign and contributory first exceptions alike: a page fault behind them is just the next one.
+    const u8 *const code[] = {d_ud2, d_hlt};
+    for (unsigned i = 0; i < 2; i++) {
+        tss.esp0 = 0x50001008; // two of the five or six pushes fit
+        exec(code[i], &r, &t);
+        CHECK_DONE("repaired", t);
+        CHECK_EQ("error code", t.r.eax, PF_W);
+        CHECK_EQ("CR2", t.cr2, 0x50000ffc);
+        CHECK_EQ("EIP", t.r.ebx, (u32)code[i]);
+        CHECK_EQ("cs", t.r.cs, SEL_FREE | 3);
+        CHECK_EQ("esp: nothing of the first delivery is left", t.r.esp, r.esp - 12);
+    }
 }
 
 TEST(idt_limit) { // #GP whose gate is beyond the limit: double fault, whose gate is inside

@@ -1,6 +1,6 @@
 // The stacks of transfers between rings: limits, expand-down and 16-bit stacks, page faults, TSSs that are too short or
-// 16 bits wide, the order of the checks. Intel SDM vol. 2, CALL and RET; vol. 3A 5.8.5 and 5.8.6. Inner code is ring 1's,
-// so that the handlers have a stack of their own.
+// 16 bits wide, the order of the checks. Intel SDM vol. 2, CALL and RET; vol. 3A 5.8.5 and 5.8.6. Inner code is ring
+// 1's, so that the handlers have a stack of their own.
 #include "exec.h"
 #include "paging.h"
 

@@ -1,1 +1,1 @@
-add_guest(stops stops SOURCES stops.c)
+add_guest(stops stops SOURCES stops.c triple.c)

@@ -1,8 +1,10 @@
-// Ends in the way that the command line names, for the exit status of the monitor: halt, reset, triple, loop, or
-// exit=N.
+// Ends in the way that the command line names, for the exit status of the monitor: halt, reset, triple, loop, exit=N,
+// or triple=WAY (triple.c).
 #include "pc.h"
 
 SNIPPET(bad_idt, "lidt (%esi)", "int3")
+
+void triple(void);
 
 void main(void) {
     if (option("halt")) {
@@ -17,6 +19,7 @@ void main(void) {
         r.esi = (u32)user_buffer; // six zero bytes: an IDT of one byte
         exec(bad_idt, &r, &t);
     }
+    triple();
     if (option("loop"))
         for (;;)
             barrier();
