@@ -31,6 +31,8 @@ struct cpu_config {
     // Asked on the vCPU thread when an interrupt is taken; returns the vector from the interrupt controller (INTA
     // cycle).
     uint8_t (*acknowledge)(void *opaque);
+    // FERR#: an x87 exception with CR0.NE clear. On the vCPU thread with the device lock held; NULL: #MF all the same.
+    void (*coprocessor_error)(void *opaque);
     // Called on the vCPU thread around every device access; NULL where no lock is needed.
     void (*lock)(void *opaque);
     void (*unlock)(void *opaque);

@@ -28,6 +28,7 @@
 #define LEAF1_ECX_SSE4_2       (1u << 20)
 #define LEAF1_ECX_POPCNT       (1u << 23)
 #define LEAF7_EBX_TSC_ADJUST   (1u << 1)
+#define LEAF7_EBX_NO_FCS_FDS   (1u << 13) // environments hold zero for the selectors of the x87 pointers
 #define EXT1_EDX_NX            (1u << 20)
 #define EXT7_EDX_INVARIANT_TSC (1u << 8)
 
@@ -92,7 +93,7 @@ static void basic(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
         regs[3] = 0x007d302c;
         break;
     case 4: basic_leaf4(subleaf, regs); break;
-    case 7: regs[1] = subleaf == 0 ? LEAF7_EBX_TSC_ADJUST : 0; break;
+    case 7: regs[1] = subleaf == 0 ? LEAF7_EBX_TSC_ADJUST | LEAF7_EBX_NO_FCS_FDS : 0; break;
     default: break;
     }
 }

@@ -229,6 +229,10 @@ static void link_exit(struct vcpu *v, struct block *to) {
 static void deliver(struct vcpu *v) {
     v->engine->fault_pending = false;
     v->abi.shadow = 0;
+    if (engine_signals_ferr(v)) {
+        engine_ferr(v);
+        return;
+    }
     v->stats->exceptions++;
     if (v->fault.vector == VECTOR_PF)
         v->stats->page_faults++;

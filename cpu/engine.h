@@ -48,7 +48,9 @@ struct engine {
     bool one_shot;           // the block entered last has MODE_ONE: every exit goes to the dispatcher
     bool code_killed;        // a write hit translated code since the last entry: leave at the next instruction
     uint8_t last_callout;    // id of the last callout: some of them suppress the single-step trap
-    uint32_t fault_eip;      // with EXIT_FAULT: the instruction's EIP
+    uint32_t fault_eip;      // with EXIT_FAULT: the instruction's EIP,
+    uint32_t fault_host;     // the host instruction that faulted,
+    uint32_t fault_offset;   // and the guest one in its page
     bool again;              // left before the instruction at EIP was executed: it is no single step, and shadows stay
     bool fault_pending;      // v->fault is to be delivered at abi.eip before anything runs
     struct block *link_from; // the exit that led here, to be linked once its target exists
@@ -105,6 +107,14 @@ uint64_t engine_exit(struct vcpu_abi *abi);
 // fault_order.c: the soft operand of an instruction of `block` has no page. True with v->fault set if the processor
 // would raise another fault first; light
 bool engine_fault_before_page(struct vcpu *v, const struct block *block, uint32_t word, uint32_t linear);
+
+// fault_order.c: the instruction at page offset `offset` of `block`, whose EIP is abi.eip and whose registers are in
+// abi.gpr, faults: the x87 pointers become what the instructions before it left
+void engine_settle_x87(struct vcpu *v, const struct block *block, uint32_t offset);
+
+// ferr.c: does v->fault go out as FERR# instead of being delivered? Then engine_ferr does that, and halts: leave
+bool engine_signals_ferr(const struct vcpu *v);
+void engine_ferr(struct vcpu *v);
 
 // engine.c
 unsigned engine_forget_frame(struct vcpu *v, uint32_t frame); // kills the frame's blocks, clears its flag

@@ -66,6 +66,10 @@ static uint64_t deliver_fault(struct vcpu *v) {
         v->engine->fault_pending = true;
         return LEAVE;
     }
+    if (engine_signals_ferr(v)) {
+        engine_ferr(v);
+        return LEAVE;
+    }
     v->stats->exceptions++;
     if (v->fault.vector == VECTOR_PF && v->fault.has_error)
         v->stats->page_faults++;
@@ -110,6 +114,12 @@ uint64_t engine_callout(struct vcpu_abi *abi) {
     return LEAVE;
 }
 
+static uint64_t deliver_operand_fault(struct vcpu *v) {
+    const struct block *block = cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v));
+    engine_settle_x87(v, block, OPERAND_OFFSET(v->abi.r10));
+    return deliver_fault(v);
+}
+
 uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     struct vcpu *v = vcpu_of(abi);
     uint32_t word = abi->r10, linear = abi->r8;
@@ -121,12 +131,12 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     if (OPERAND_CHECKED(word) &&
         cpu_segment_linear(v, seg, linear, size, intent == INTENT_READ ? MMU_READ : MMU_WRITE, &linear) < 0) {
         (void)engine_fault_before_page(v, cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v)), word, 0);
-        return deliver_fault(v);
+        return deliver_operand_fault(v);
     }
     bool ac = v->mode & MODE_ALIGN && size <= 8 && (linear & (size - 1));
     if (ac) {
         cpu_raise_error(v, VECTOR_AC, 0);
-        return deliver_fault(v);
+        return deliver_operand_fault(v);
     }
     v->engine->code_killed = false;
     if (v->debug.data && !v->engine->one_shot && cpu_debug_match(v, linear, size, intent)) {
@@ -134,7 +144,8 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
         v->engine->again = true;
         return LEAVE;
     }
-    switch (soft_miss(v->mmu, linear, size, intent, cpu_user(v), word & OPERAND_LOCKED, &addend, &fault)) {
+    switch (soft_miss(v->mmu, linear, size, intent, cpu_user(v), word & (OPERAND_LOCKED | OPERAND_UNSURE), &addend,
+                      &fault)) {
     case SOFT_IN_PLACE: break;
     case SOFT_BOUNCED:
         if (intent != INTENT_READ)
@@ -146,7 +157,7 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
         if (!engine_fault_before_page(v, cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v)), word,
                                       linear))
             cpu_raise_page(v, &fault);
-        return deliver_fault(v);
+        return deliver_operand_fault(v);
     }
     if (v->engine->code_killed) // an A or D bit fell on a frame with code: leave when this block ends
         engine_arm(v);
@@ -208,6 +219,7 @@ uint64_t engine_exit(struct vcpu_abi *abi) {
     e->link_from = NULL;
     if (abi->exit_reason == EXIT_FAULT) {
         abi->eip = e->fault_eip;
+        engine_settle_x87(v, cache_block_at(e->cache, e->fault_host), e->fault_offset);
         return deliver_fault(v);
     }
     abi->eip = abi->r8 - v->seg[CPU_SEG_CS].base;

@@ -1,6 +1,7 @@
 // Which fault an instruction with a soft operand raises when its page is not there: the processor looks at a pending
 // x87 exception, and at the alignment of a 16-byte operand, before it looks at the page (SDM vol. 3A table 6-2; vol.
-// 1 8.7.1, 11.4.4). Where the operand is direct, or bounced, the processor itself sees to that. Light code.
+// 1 8.7.1, 11.4.4). Where the operand is direct, or bounced, the processor itself sees to that. Also what the x87
+// pointers are at a fault in the middle of a run of x87 instructions. Light code.
 #include "cpu/engine.h"
 
 #define MXCSR_MM (1u << 17)
@@ -120,4 +121,32 @@ bool engine_fault_before_page(struct vcpu *v, const struct block *block, uint32_
         return true;
     }
     return false;
+}
+
+// ---- x87 pointers ---------------------------------------------------------------------------------------------------
+
+static uint32_t operand_offset(const struct vcpu *v, const struct x87_pointers *p) {
+    uint32_t offset = p->disp;
+    if (p->base != X87_NO_REGISTER)
+        offset += v->abi.gpr[p->base];
+    if (p->index != X87_NO_REGISTER)
+        offset += v->abi.gpr[p->index] << p->scale;
+    return p->address_size == 2 ? offset & 0xffff : offset;
+}
+
+void engine_settle_x87(struct vcpu *v, const struct block *block, uint32_t offset) {
+    if (!block || offset <= block->offset || offset >= block->offset + (uint32_t)block->guest_size)
+        return;
+    uint32_t at = offset - block->offset;
+    const struct opcode o = opcode_of(block->guest_bytes + at, block->guest_size - at);
+    if (o.byte < 0xd8 || o.byte > 0xdf)
+        return;
+    struct x87_pointers pointers;
+    engine_park_fpu(v);
+    translate_x87_pointers(block->guest_bytes, block->guest_size, block->offset, block->mode & MODE_CODE32, at,
+                           &pointers);
+    if (pointers.fip)
+        v->abi.fip = v->abi.eip - (at - pointers.fip_at);
+    if (pointers.fdp)
+        v->abi.fdp = operand_offset(v, &pointers);
 }

@@ -90,28 +90,41 @@ static unsigned environment_size(unsigned size) {
     return size == 2 ? 14 : 28;
 }
 
-static void build_environment(const struct vcpu *v, unsigned size, uint8_t *image) {
+// The opcode of the last instruction that raised an unmasked exception (SDM vol. 1 8.1.9: the other mode is gone from
+// processors since the Pentium 4). Its bytes are still where it ran; without a pending exception it is what was loaded.
+static uint32_t last_opcode(struct vcpu *v) {
+    if (!(get16(v->abi.fx + FX_FSW) & FSW_ES))
+        return v->abi.fop & 0x7ffu;
+    uint32_t linear = v->seg[CPU_SEG_CS].base + v->abi.fip;
+    for (unsigned i = 0; i < 14; i++) { // behind the prefixes
+        const uint8_t *escape = cpu_host_span(v, linear + i, MMU_READ);
+        const uint8_t *modrm = escape ? cpu_host_span(v, linear + i + 1, MMU_READ) : NULL;
+        if (modrm && (*escape & 0xf8) == 0xd8)
+            return (uint32_t)(*escape & 7) << 8 | *modrm;
+    }
+    return v->abi.fop & 0x7ffu;
+}
+
+// FCS and FDS are zero: CPUID says that they are deprecated (leaf 7, EBX bit 13).
+static void build_environment(struct vcpu *v, unsigned size, uint8_t *image) {
     const uint8_t *fx = v->abi.fx;
     const struct vcpu_abi *abi = &v->abi;
-    const uint32_t words[7] = {get16(fx + FX_FCW), get16(fx + FX_FSW), full_tags(fx), abi->fip,
-                               abi->fcs,           abi->fdp,           abi->fds};
+    uint32_t opcode = last_opcode(v);
+    const uint32_t words[7] = {get16(fx + FX_FCW), get16(fx + FX_FSW), full_tags(fx), abi->fip, 0, abi->fdp, 0};
     for (unsigned i = 0; i < 7; i++) {
         if (size == 2)
             put16(image + 2 * i, words[i]);
         else // reserved upper halves are ones; two fields have all 32 bits, one holds the opcode
             put32(image + 4 * i, i == 3 || i == 5 ? words[i]
-                                 : i == 4         ? words[i] | (abi->fop & 0x7ffu) << 16
+                                 : i == 4         ? words[i] | opcode << 16
                                                   : words[i] | 0xffff0000u);
     }
 }
 
-static void set_pointers(struct vcpu *v, uint32_t fip, uint16_t fcs, uint16_t fop, uint32_t fdp, uint16_t fds) {
+static void set_pointers(struct vcpu *v, uint32_t fip, uint16_t fop, uint32_t fdp) {
     v->abi.fip = fip;
-    v->abi.fcs = fcs;
     v->abi.fop = fop & 0x7ff;
     v->abi.fdp = fdp;
-    v->abi.fds = fds;
-    v->abi.fdp_valid = 1;
 }
 
 // The exception summary and busy bits follow from the flags and masks (SDM vol. 1 8.1.3.3).
@@ -128,9 +141,9 @@ static void load_environment(struct vcpu *v, unsigned size, const uint8_t *image
     put16(fx + FX_FSW, with_summary(get16(image + width), fcw));
     fx[FX_FTW] = abridged_tags(get16(image + 2 * width));
     if (size == 2)
-        set_pointers(v, get16(image + 6), get16(image + 8), 0, get16(image + 10), get16(image + 12));
+        set_pointers(v, get16(image + 6), 0, get16(image + 10));
     else
-        set_pointers(v, get32(image + 12), get16(image + 16), get16(image + 18), get32(image + 20), get16(image + 24));
+        set_pointers(v, get32(image + 12), get16(image + 18), get32(image + 20));
 }
 
 static enum callout_result store_environment(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size) {
@@ -174,7 +187,7 @@ static enum callout_result fnsave(struct vcpu *v, uint32_t rm, uint32_t offset, 
     put16(fx + FX_FCW, FCW_INIT);
     put16(fx + FX_FSW, 0);
     fx[FX_FTW] = 0;
-    set_pointers(v, 0, 0, 0, 0, 0);
+    set_pointers(v, 0, 0, 0);
     return CALLOUT_CONTINUE;
 }
 
@@ -211,11 +224,11 @@ static enum callout_result fxsave(struct vcpu *v, uint32_t rm, uint32_t offset) 
     if (fx_operand(v, rm, offset, MMU_WRITE) < 0)
         return callout_failed(v);
     memcpy(image, v->abi.fx, sizeof image);
-    put16(image + FX_FOP, v->abi.fop & 0x7ffu);
+    put16(image + FX_FOP, last_opcode(v));
     put32(image + FX_FIP, v->abi.fip);
-    put32(image + FX_FCS, v->abi.fcs);
+    put32(image + FX_FCS, 0);
     put32(image + FX_FDP, v->abi.fdp);
-    put32(image + FX_FDS, v->abi.fds);
+    put32(image + FX_FDS, 0);
     put32(image + FX_MXCSR_MASK, mxcsr_mask(v));
     // Without OSFXSR the image has no XMM registers. What follows them is not written outside 64-bit mode.
     unsigned bytes = v->cr4 & CR4_OSFXSR ? FX_USED : FX_XMM;
@@ -234,8 +247,7 @@ static enum callout_result fxrstor(struct vcpu *v, uint32_t rm, uint32_t offset)
     put16(fx + FX_FCW, fcw);
     put16(fx + FX_FSW, with_summary(get16(image + FX_FSW), fcw));
     fx[FX_FTW] = image[FX_FTW];
-    set_pointers(v, get32(image + FX_FIP), get16(image + FX_FCS), get16(image + FX_FOP), get32(image + FX_FDP),
-                 get16(image + FX_FDS));
+    set_pointers(v, get32(image + FX_FIP), get16(image + FX_FOP), get32(image + FX_FDP));
     for (unsigned i = 0; i < 8; i++)
         memcpy(fx + FX_ST + 16 * i, image + FX_ST + 16 * i, 10);
     if (v->cr4 & CR4_OSFXSR) {
@@ -275,8 +287,6 @@ enum callout_result callout_FPU_ENV(struct vcpu *v, uint32_t r8, uint32_t r9, ui
     return CALLOUT_CONTINUE;
 }
 
-// With CR0.NE clear the processor would assert FERR# and freeze until IRQ 13; that line is not wired, and every 32-bit
-// system sets NE, so #MF is raised in both cases rather than the exception lost.
 enum callout_result callout_FPU_MF(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
     cpu_raise(v, VECTOR_MF);

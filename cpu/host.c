@@ -124,6 +124,8 @@ static uint32_t eip_of(const struct vcpu *v, const greg_t *regs, const struct bl
 // Goes on in the fault stub, which saves the guest's registers and delivers v->fault.
 static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block_mark *mark) {
     v->engine->fault_eip = eip_of(v, regs, mark);
+    v->engine->fault_host = (uint32_t)regs[REG_RIP];
+    v->engine->fault_offset = mark->guest;
     restore_pointers(regs);
     regs[REG_RIP] = v->engine->stub[STUB_FAULT];
 }

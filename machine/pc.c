@@ -4,6 +4,7 @@
 
 #include "devices/bus.h"
 #include "devices/chardev.h"
+#include "devices/coprocessor.h"
 #include "devices/debug_exit.h"
 #include "devices/dma.h"
 #include "devices/dmatest.h"
@@ -77,6 +78,10 @@ static uint8_t acknowledge(void *opaque) {
     return vector;
 }
 
+static void signal_coprocessor_error(void *opaque) {
+    coprocessor_error(((struct pc *)opaque)->coprocessor);
+}
+
 static int dma_read(void *opaque, uint64_t gpa, void *data, uint64_t size) {
     return vcpu_dma_read(((struct pc *)opaque)->vcpu, gpa, data, size);
 }
@@ -109,6 +114,7 @@ static int create_core(struct pc *pc, const struct pc_config *config, struct err
         .cache_mib = config->cache_mib,
         .nmi_wakes = config->nmi_test,
         .acknowledge = acknowledge,
+        .coprocessor_error = signal_coprocessor_error,
         .lock = lock,
         .unlock = unlock,
         .idle_begin = idle_begin,
@@ -156,6 +162,9 @@ static int create_irq_devices(struct pc *pc, const struct pc_config *config, str
 static int create_ports(struct pc *pc, const struct pc_config *config, struct error *err) {
     pc->port92 = port92_create(pc->io, &pc->a20, request_reset, pc, err);
     if (!pc->port92)
+        return -1;
+    pc->coprocessor = coprocessor_create(pc->io, i8259_line(pc->pic, COPROCESSOR_IRQ), err);
+    if (!pc->coprocessor)
         return -1;
     pc->post = post_create(pc->io, err);
     if (!pc->post)
@@ -231,6 +240,8 @@ static void destroy_devices(struct pc *pc) {
         debug_exit_destroy(pc->debug_exit);
     if (pc->post)
         post_destroy(pc->post);
+    if (pc->coprocessor)
+        coprocessor_destroy(pc->coprocessor);
     if (pc->port92)
         port92_destroy(pc->port92);
     if (pc->kbc)
@@ -270,6 +281,7 @@ static void reset_devices(struct pc *pc) {
     if (pc->uart)
         ns16550_reset(pc->uart);
     port92_reset(pc->port92);
+    coprocessor_reset(pc->coprocessor);
     i8042_reset(pc->kbc);
     mc146818_reset(pc->rtc);
     i8254_reset(pc->pit);

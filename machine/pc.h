@@ -44,6 +44,7 @@ struct pc {
     struct mc146818 *rtc;
     struct i8042 *kbc;
     struct port92 *port92;
+    struct coprocessor *coprocessor;
     struct post_port *post;
     struct debug_exit *debug_exit;
     struct dmatest *dmatest; // NULL unless it was asked for

@@ -61,12 +61,11 @@ struct vcpu_abi {
     uint32_t seg_selector[6]; // visible selectors, zero-extended (inline segment reads)
     uint32_t tmp[4];          // scratch that survives a second operand's lookup
     uint32_t fip, fdp;        // guest EIP and operand offset of the last x87 instruction that is not a control one
-    uint16_t fcs, fds, fop;
-    uint8_t fdp_valid;
-    uint8_t exit_reason;    // enum abi_exit, written by the stub that left
-    uint64_t exit_site;     // host address behind the call instruction of a link exit
-    int64_t tsc_offset;     // guest TSC - host TSC
-    uint64_t callout_entry; // uint64_t (*)(struct vcpu_abi *): all stubs that reach C go through these pointers
+    uint16_t fop;             // what an environment loaded last, for images without a pending exception
+    uint8_t exit_reason;      // enum abi_exit, written by the stub that left
+    uint64_t exit_site;       // host address behind the call instruction of a link exit
+    int64_t tsc_offset;       // guest TSC - host TSC
+    uint64_t callout_entry;   // uint64_t (*)(struct vcpu_abi *): all stubs that reach C go through these pointers
     uint64_t soft_miss_entry;
     uint64_t writeback_entry;
     uint64_t gate_slow_entry;
@@ -147,6 +146,7 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
 #define OPERAND_SEG(w)     ((w) >> 24 & 7u) // ES CS SS DS FS GS
 #define OPERAND_CHECKED(w) ((w) >> 27 & 1u) // r8d is an offset in the segment: check limit and type, add the base
 #define OPERAND_LOCKED     (1u << 28)       // LOCK prefix or XCHG: commit by compare-exchange
+#define OPERAND_UNSURE     (1u << 29)       // a write that an x87 exception may suppress: memory then keeps its value
 
 // Callout word for STUB_CALLOUT (r10d).
 #define CALLOUT_WORD(offset, length, id, extra)                                                                        \

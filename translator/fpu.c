@@ -1,8 +1,7 @@
 // Kind fpu: x87 instructions run as they are; what they leave in the instruction and operand pointers would be host
 // addresses, so the guest's are kept beside, in abi.fip and abi.fdp, for FNSTENV and its like (PITFALLS 5 of the
 // design; Intel SDM, vol. 1, section 8.1.8). Only the last instruction of a run stores them: a run is not interrupted.
-// A page fault or a pending x87 exception inside a run finds the pointers from before it, or those of the host in its
-// place.
+// A fault inside a run has them computed (x87_run.c).
 #include "translator/context.h"
 #include "translator/peek.h"
 #include "translator/table.h"
@@ -61,11 +60,11 @@ static void emit_x87_mem(struct tctx *t, struct pointers kept) {
     enum operand_intent intent;
     decode_operand_shape(t->insn, &size, &intent);
     // A store that raises an unmasked exception leaves memory as it is: a bounced copy begins with what is there.
-    if (intent == INTENT_WRITE && !table_find_insn(t->insn)->x87_control)
-        intent = INTENT_RMW;
+    bool unsure = intent == INTENT_WRITE && !table_find_insn(t->insn)->x87_control;
     access_emit(t, &(struct access){.ref = ref_modrm(t->insn),
                                     .size = (uint16_t)size,
                                     .intent = (uint8_t)intent,
+                                    .unsure = unsure,
                                     .op = op_x87,
                                     .arg = {kept.fip, kept.fdp}});
 }

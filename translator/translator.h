@@ -84,6 +84,24 @@ enum translate_status {
 enum translate_status translate_block(const struct translate_input *in, struct translate_output *out,
                                       struct error *err);
 
+// ---- x87 pointers inside a run (translator/x87_run.c)
+// -----------------------------------------------------------------
+
+#define X87_NO_REGISTER 0xffu
+
+struct x87_pointers {
+    bool fip, fdp;   // there is a new value
+    uint32_t fip_at; // of the instruction, in bytes from the block's first
+    // fdp is base + (index << scale) + disp, cut to address_size (2 or 4); registers in the order of struct vcpu_abi
+    uint8_t base, index, scale, address_size;
+    uint32_t disp;
+};
+
+// What the x87 instructions of a block that stand right before the one at `at` would have left in the pointers, if
+// that one is an x87 instruction too. bytes[0, size) are the block's guest bytes, the first at page offset `offset`.
+void translate_x87_pointers(const uint8_t *bytes, uint32_t size, uint32_t offset, bool code32, uint32_t at,
+                            struct x87_pointers *pointers);
+
 // ---- Verifier (translator/verify*.c): reads emitted bytes back with Capstone
 // -------------------------------------------
 

@@ -1,0 +1,151 @@
+// The x87 instruction and operand pointers, the opcode, and the images that hold them (SDM vol. 1, 8.1.8 to 8.1.10),
+// above all at a fault in the middle of a run of x87 instructions (PITFALLS 5).
+#include "exec.h"
+#include "paging.h"
+
+enum { MISSING = 0x70000000 };
+
+struct env {
+    u32 control, status, tags, fip, fcs_fop, fdp, fds;
+};
+struct env16 {
+    u16 control, status, tags, fip, fcs, fdp, fds;
+};
+
+static struct env store(void) {
+    struct env e;
+    __asm__ volatile("fnstenv %0" : "=m"(e));
+    return e;
+}
+
+// The peer keeps no opcode, and selectors that nobody has set.
+static void check_pointers(const struct env *e, u32 fip, u32 fdp) {
+    CHECK_EQ("fip", e->fip, fip);
+    CHECK_EQ("fdp", e->fdp, fdp);
+    if (under_qemu())
+        return;
+    CHECK_EQ("fcs", e->fcs_fop & 0xffff, 0);
+    CHECK_EQ("fds", e->fds & 0xffff, 0);
+}
+
+static struct regs start(void) {
+    struct space space = space_new(PAGING_32);
+    space_identity(&space);
+    space_enter(&space);
+    __asm__ volatile("fninit");
+    struct regs r = regs_for(3);
+    r.esi = (u32)user_buffer;
+    r.edi = MISSING;
+    r.ebx = 2;
+    return r;
+}
+
+#define LABEL(name) extern u8 name[]
+
+SNIPPET(p_run, "fld1\n fldl (%esi)\n fldl 8(%esi,%ebx,4)\np_run_last: fadd %st(1), %st", "faddl (%edi)")
+SNIPPET(p_first, "fld1\n fldl 16(%esi)\np_first_last: fld1\n nop", "fldl (%edi)")
+SNIPPET(p_store, "fld1\np_store_last: fldl 8(%esi)", "fstpl (%edi)")
+SNIPPET(p_control, "fldl 24(%esi)\np_control_last: fldpi\n fnstcw (%esi)", "fldcw (%edi)")
+SNIPPET(p_other, "p_other_last: fldl 24(%esi)", "mov (%edi), %eax")
+LABEL(p_run_last);
+LABEL(p_first_last);
+LABEL(p_store_last);
+LABEL(p_control_last);
+LABEL(p_other_last);
+
+static void faults(const char *name, const u8 *code, const u8 *at, u32 fip, u32 fdp) {
+    struct trap t;
+    struct regs r = start();
+    check_context(name);
+    for (unsigned again = 0; again < 4; again++) {
+        exec(code, &r, &t);
+        CHECK_EQ("vector", t.vector, VEC_PF);
+        CHECK_EQ("eip", t.r.eip, (u32)at);
+        const struct env e = store();
+        check_pointers(&e, fip, fdp);
+        __asm__ volatile("fninit");
+    }
+}
+
+TEST(page_fault_in_a_run) {
+    faults("memory before a register form", p_run, p_run_at, (u32)p_run_last, (u32)user_buffer + 16);
+    faults("a run of its own", p_first, p_first_at, (u32)p_first_last, (u32)user_buffer + 16);
+    faults("a store", p_store, p_store_at, (u32)p_store_last, (u32)user_buffer + 8);
+    faults("a control instruction", p_control, p_control_at, (u32)p_control_last, (u32)user_buffer + 24);
+    faults("none of the unit", p_other, p_other_at, (u32)p_other_last, (u32)user_buffer + 24);
+}
+
+// 1 / 0 with the exception unmasked: the next waiting instruction reports it.
+#define UNMASKED "fldcw (%esi)\n"
+SNIPPET(p_divide, UNMASKED "fldl 8(%esi)\n fldz\n fld1\np_divide_last: fdiv %st(1), %st", "fadd %st(1), %st")
+SNIPPET(p_divide_mem, UNMASKED "fld1\np_divide_mem_last: fdivs 4(%esi)", "fsts 32(%esi)")
+SNIPPET(p_divide_wait, UNMASKED "fldz\n fld1\np_divide_wait_last: fdiv %st(1), %st\n nop", "fwait")
+SNIPPET(p_divide_far, UNMASKED "fldz\n fld1\np_divide_far_last: fdiv %st(1), %st\n jmp 1f\n1:", "fld1")
+LABEL(p_divide_last);
+LABEL(p_divide_mem_last);
+LABEL(p_divide_wait_last);
+LABEL(p_divide_far_last);
+
+static void divides(const char *name, const u8 *code, const u8 *at, u32 fip, u32 fdp, u32 opcode) {
+    struct trap t;
+    u32 before = read_cr0();
+    check_context(name);
+    for (unsigned again = 0; again < 4; again++) {
+        struct regs r = start();
+        memset(user_buffer, 0, 64);
+        *(u16 *)(void *)user_buffer = 0x37b; // ZM clear
+        write_cr0(before | read_cr0() | CR0_NE);
+        exec(code, &r, &t);
+        CHECK_EQ("vector", t.vector, VEC_MF);
+        CHECK_EQ("eip", t.r.eip, (u32)at);
+        const struct env e = store();
+        CHECK_EQ("status", e.status & 0x80ff, 0x8084);
+        if (fdp) // the last operand, which the control word is not
+            check_pointers(&e, fip, fdp);
+        else
+            CHECK_EQ("fip", e.fip, fip);
+        if (!under_qemu())
+            CHECK_EQ("opcode", e.fcs_fop >> 16 & 0x7ff, opcode);
+        __asm__ volatile("fnclex; fninit");
+    }
+}
+
+TEST(exception_in_a_run) {
+    if (under_qemu()) // #MF at FWAIT alone
+        return;
+    divides("at the next in the run", p_divide, p_divide_at, (u32)p_divide_last, (u32)user_buffer + 8, 0x0f1);
+    divides("an operand in memory", p_divide_mem, p_divide_mem_at, (u32)p_divide_mem_last, (u32)user_buffer + 4, 0x076);
+    divides("at FWAIT", p_divide_wait, p_divide_wait_at, (u32)p_divide_wait_last, 0, 0x0f1);
+    divides("in another block", p_divide_far, p_divide_far_at, (u32)p_divide_far_last, 0, 0x0f1);
+}
+
+TEST(images) {
+    if (under_qemu()) // no pointers in FXSAVE's image, none from FLDENV, zero in reserved halves
+        return;
+    struct env e;
+    struct env16 e16;
+    static u8 fx[512] __attribute__((aligned(16)));
+    u32 fip, value[2] = {0, 0x3ff00000};
+    __asm__ volatile("fninit\n call 1f\n1: pop %0\n 2: fldl %2\n add $2b-1b, %0\n fnstenv %1"
+                     : "=&r"(fip), "=m"(e)
+                     : "m"(value));
+    check_pointers(&e, fip, (u32)value);
+    CHECK_EQ("control", e.control, 0xffff037f);
+    CHECK_EQ("status", e.status, 0xffff3800);
+    CHECK_EQ("tags", e.tags, 0xffff3fff);
+    __asm__ volatile("data16 fnstenv %0" : "=m"(e16));
+    CHECK_EQ("fip 16", e16.fip, fip & 0xffff);
+    CHECK_EQ("fdp 16", e16.fdp, (u32)value & 0xffff);
+    CHECK_EQ("tags 16", e16.tags, 0x3fff);
+    write_cr4(read_cr4() | 1 << 9);
+    __asm__ volatile("fxsave %0" : "=m"(fx));
+    CHECK_EQ("fip fx", *(u32 *)(void *)(fx + 8), fip);
+    CHECK_EQ("fdp fx", *(u32 *)(void *)(fx + 16), (u32)value);
+    CHECK_EQ("tags fx", fx[4], 0x80);
+    e.fip = 0x11223344;
+    e.fdp = 0x55667788;
+    __asm__ volatile("fldenv %1\n fnstenv %0" : "=m"(e) : "m"(e));
+    check_pointers(&e, 0x11223344, 0x55667788);
+    __asm__ volatile("fninit\n fnstenv %0" : "=m"(e));
+    check_pointers(&e, 0, 0);
+}
