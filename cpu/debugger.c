@@ -63,19 +63,14 @@ void vcpu_get_fx(struct vcpu *v, uint8_t fx[512]) {
     memcpy(fx + 6, &v->abi.fop, 2);
     memset(fx + 8, 0, 16);
     memcpy(fx + 8, &v->abi.fip, 4);
-    memcpy(fx + 12, &v->abi.fcs, 2);
     memcpy(fx + 16, &v->abi.fdp, 4);
-    memcpy(fx + 20, &v->abi.fds, 2);
 }
 
 void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]) {
     engine_park_fpu(v);
     memcpy(&v->abi.fop, fx + 6, 2);
     memcpy(&v->abi.fip, fx + 8, 4);
-    memcpy(&v->abi.fcs, fx + 12, 2);
     memcpy(&v->abi.fdp, fx + 16, 4);
-    memcpy(&v->abi.fds, fx + 20, 2);
-    v->abi.fdp_valid = 1;
     uint32_t mxcsr, mask = 0xffff;
     memcpy(&mxcsr, fx + 24, 4);
     mxcsr &= mask; // a reserved bit would fault in the monitor
