@@ -3,14 +3,6 @@
 #include "cpu/semantics.h"
 #include "devices/bus.h"
 
-#include <time.h>
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void lock(struct vcpu *v) {
     if (v->config.lock)
         v->config.lock(v->config.opaque);
@@ -25,11 +17,11 @@ uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size) {
     engine_park_fpu(v);
     if (v->debug.io)
         cpu_debug_port(v, port, size);
-    uint64_t start = now_ns();
+    uint64_t start = __builtin_ia32_rdtsc();
     lock(v);
     uint32_t value = io_bus_read(v->config.io, (uint16_t)port, size);
     unlock(v);
-    v->stats->ns_devices += now_ns() - start;
+    v->device_cycles += __builtin_ia32_rdtsc() - start;
     return value;
 }
 
@@ -37,11 +29,11 @@ void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value
     engine_park_fpu(v);
     if (v->debug.io)
         cpu_debug_port(v, port, size);
-    uint64_t start = now_ns();
+    uint64_t start = __builtin_ia32_rdtsc();
     lock(v);
     io_bus_write(v->config.io, (uint16_t)port, size, value);
     unlock(v);
-    v->stats->ns_devices += now_ns() - start;
+    v->device_cycles += __builtin_ia32_rdtsc() - start;
 }
 
 enum callout_result callout_IN(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
