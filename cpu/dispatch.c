@@ -377,7 +377,8 @@ static bool serve(struct vcpu *v) {
     return !e->stopping;
 }
 
-// Parts of a run are measured by the time-stamp counter, which costs less than the host's clock: a port access is short.
+// Parts of a run are measured by the time-stamp counter, which costs less than the host's clock: a port access is
+// short.
 static void count_time(struct vcpu *v, uint64_t ns, uint64_t cycles) {
     double ns_per_cycle = cycles ? (double)ns / (double)cycles : 0;
     v->stats->ns_total += ns;

@@ -114,9 +114,12 @@ uint64_t engine_callout(struct vcpu_abi *abi) {
     return LEAVE;
 }
 
-static uint64_t deliver_operand_fault(struct vcpu *v) {
+// v->fault is about the operand of an instruction of `block`, or about its page: another fault may come before that.
+static uint64_t deliver_operand_fault(struct vcpu *v, uint32_t word, uint32_t linear) {
     const struct block *block = cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v));
-    engine_settle_x87(v, block, OPERAND_OFFSET(v->abi.r10));
+    if (v->fault.vector != VECTOR_AC)
+        (void)engine_fault_before_page(v, block, word, linear);
+    engine_settle_x87(v, block, OPERAND_OFFSET(word));
     return deliver_fault(v);
 }
 
@@ -129,14 +132,12 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     uint64_t addend = 0;
     abi->eip = abi->page + OPERAND_OFFSET(word) - v->seg[CPU_SEG_CS].base;
     if (OPERAND_CHECKED(word) &&
-        cpu_segment_linear(v, seg, linear, size, intent == INTENT_READ ? MMU_READ : MMU_WRITE, &linear) < 0) {
-        (void)engine_fault_before_page(v, cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v)), word, 0);
-        return deliver_operand_fault(v);
-    }
+        cpu_segment_linear(v, seg, linear, size, intent == INTENT_READ ? MMU_READ : MMU_WRITE, &linear) < 0)
+        return deliver_operand_fault(v, word, 0);
     bool ac = v->mode & MODE_ALIGN && size <= 8 && (linear & (size - 1));
     if (ac) {
         cpu_raise_error(v, VECTOR_AC, 0);
-        return deliver_operand_fault(v);
+        return deliver_operand_fault(v, word, linear);
     }
     v->engine->code_killed = false;
     if (v->debug.data && !v->engine->one_shot && cpu_debug_match(v, linear, size, intent)) {
@@ -154,10 +155,8 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     case SOFT_FAULT:
         if (!(v->mode & MODE_SOFT)) // the instructions that follow are likely direct ones
             window_prefill_later(v->mmu, linear, cpu_user(v));
-        if (!engine_fault_before_page(v, cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v)), word,
-                                      linear))
-            cpu_raise_page(v, &fault);
-        return deliver_operand_fault(v);
+        cpu_raise_page(v, &fault);
+        return deliver_operand_fault(v, word, linear);
     }
     if (v->engine->code_killed) // an A or D bit fell on a frame with code: leave when this block ends
         engine_arm(v);
