@@ -1,2 +1,2 @@
-add_guest(realmode realmode SOURCES rm.c rm.S realmode.c faults.c modes.c)
+add_guest(realmode realmode SOURCES rm.c rm.S realmode.c faults.c modes.c sensitive.c)
 add_guest(unreal realmode SOURCES rm.c rm.S unreal.c)
