@@ -82,6 +82,57 @@ TEST(data_segments) {
     CHECK_EQ("gs", t.r.edx & 0xffff, 0);
 }
 
+SNIPPET(n_outer16, "pushw %cx\n pushw %dx\n pushw %di\n pushw %bx\n pushw %ax", "iretw")
+
+TEST(outer_ring_words) {                           // IP, FLAGS, SP are words: ring 3 code and stack below 64 KiB
+    memcpy((void *)0x7700, "\x9c\x5b\xcd\x81", 4); // pushf; pop %ebx
+    struct regs r = set_up();
+    struct trap t;
+    r.eax = 0x7700;
+    r.edx = 0x7f00;
+    r.edi = FLAG_ONE | FLAG_CF | FLAG_DF;
+    r.eflags |= FLAG_AC;
+    exec(n_outer16, &r, &t);
+    CHECK_DONE("ring 3", t);
+    CHECK_EQ("eip", t.r.eip, 0x7704);
+    CHECK_EQ("cs", t.r.cs, SEL_UCODE);
+    CHECK_EQ("esp", t.r.esp, 0x7f00);
+    CHECK_EQ("flags", t.r.ebx, r.edi | FLAG_AC);
+}
+
+TEST(outer_16_bit_stack) { // of ESP only SP is loaded
+    gdt_set(SEL_FREE, (u32)user_buffer, 0xfff, SEG_DATA | SEG_DPL3, 0);
+    struct regs r = set_up();
+    struct trap t;
+    r.ecx = SEL_FREE | 3;
+    r.edx = 0x56780400;
+    exec(n_outer, &r, &t);
+    CHECK_DONE("ring 3", t);
+    CHECK_EQ("ss", t.r.ss, SEL_FREE | 3);
+    CHECK_EQ("sp", t.r.esp & 0xffff, 0x400);
+}
+
+TEST(conforming) { // of a lower DPL, in the ring of the RPL; a higher DPL is refused
+    for (unsigned d = 0; d < 4; d++) {
+        gdt_set(SEL_FREE, 0, 0xfffff, SEG_CODE_CONFORM | dpl(d), SEG_G | SEG_D);
+        struct regs r = set_up();
+        struct trap t;
+        r.ebx = SEL_FREE | 3;
+        exec(n_outer, &r, &t);
+        CHECK_DONE("ring 3", t);
+        CHECK_EQ("cs", t.r.cs, SEL_FREE | 3);
+        r = regs_for(0);
+        r.eax = FLAG_ONE;
+        r.ebx = SEL_FREE;
+        r.ecx = (u32)n_there;
+        exec(n_user, &r, &t);
+        if (d == 0)
+            CHECK_DONE("same ring", t);
+        else
+            CHECK_TRAP(t, VEC_GP, SEL_FREE, n_user_at);
+    }
+}
+
 static void refuse(const char *name, struct regs r, u32 vector, u32 error) {
     struct trap t;
     check_context(name);
