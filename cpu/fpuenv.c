@@ -157,7 +157,7 @@ static enum callout_result store_environment(struct vcpu *v, uint32_t rm, uint32
     return CALLOUT_CONTINUE;
 }
 
-// FLDENV leaves the physical registers alone, but the image holds them in stack order, which begins at TOP.
+// FLDENV and FNSAVE leave the physical registers alone, but the image holds them in stack order, which begins at TOP.
 static void turn_stack(uint8_t *fx, unsigned old_top) {
     unsigned by = ((get16(fx + FX_FSW) >> 11) - old_top) & 7;
     uint8_t turned[8][16];
@@ -184,8 +184,10 @@ static enum callout_result fnsave(struct vcpu *v, uint32_t rm, uint32_t offset, 
         memcpy(image + head + 10 * i, fx + FX_ST + 16 * i, 10);
     if (cpu_write(v, RM_INDEX(rm), offset, image, head + 80) < 0)
         return callout_failed(v);
+    unsigned old_top = get16(fx + FX_FSW) >> 11 & 7;
     put16(fx + FX_FCW, FCW_INIT);
     put16(fx + FX_FSW, 0);
+    turn_stack(fx, old_top);
     fx[FX_FTW] = 0;
     set_pointers(v, 0, 0, 0);
     return CALLOUT_CONTINUE;

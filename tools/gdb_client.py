@@ -108,6 +108,7 @@ class GdbClient:
         """Reads the description; registers becomes {name: (offset in g, bytes)}."""
         text = self._annex("target.xml")
         text = re.sub(r'<xi:include href="([^"]+)"\s*/>', lambda m: self._annex(m.group(1)), text)
+        text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
         offset, self.registers = 0, {}
         for entry in re.findall(r"<reg\s([^>]*)/>", text):
             fields = dict(re.findall(r'(\w+)="([^"]*)"', entry))

@@ -83,6 +83,21 @@ static void fnsave_and_frstor(void **state) {
     __asm__ volatile("fninit");
 }
 
+// Empty, the registers are still where they were.
+static void fnsave_and_fldenv(void **state) {
+    struct fixture *f = *state;
+    uint8_t before[512];
+    load_host_state();
+    park(f);
+    memcpy(before, f->v->abi.fx, sizeof before);
+    assert_int_equal(env(f, FPU_FNSAVE, DATA, 4), CALLOUT_CONTINUE);
+    assert_int_equal(env(f, FPU_FLDENV, DATA, 4), CALLOUT_CONTINUE);
+    assert_memory_equal(f->v->abi.fx, before, 5);
+    for (unsigned i = 0; i < 8; i++)
+        assert_memory_equal(f->v->abi.fx + 32 + 16 * i, before + 32 + 16 * i, 10);
+    __asm__ volatile("fninit");
+}
+
 static void fxsave_and_fxrstor(void **state) {
     struct fixture *f = *state;
     uint8_t before[512];
@@ -135,7 +150,7 @@ static void pending_exception(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(fnstenv_32),         TEST(fnstenv_16),    TEST(fnsave_and_frstor),
+        TEST(fnstenv_32),         TEST(fnstenv_16),    TEST(fnsave_and_frstor), TEST(fnsave_and_fldenv),
         TEST(fxsave_and_fxrstor), TEST(not_available), TEST(pending_exception),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
