@@ -25,6 +25,11 @@ enum option_code {
     OPTION_NMI_TEST,
     OPTION_GDB,
     OPTION_GDB_NO_WAIT,
+    OPTION_CLOCK,
+    OPTION_RTC,
+    OPTION_HASH_EVERY,
+    OPTION_HASH_MEMORY,
+    OPTION_STOP_AFTER,
     OPTION_HELP,
 };
 
@@ -46,6 +51,11 @@ static const struct option long_options[] = {
     {"gdb-no-wait", no_argument, NULL, OPTION_GDB_NO_WAIT},
     {"dma-test", no_argument, NULL, OPTION_DMA_TEST},
     {"nmi-test", no_argument, NULL, OPTION_NMI_TEST},
+    {"clock", required_argument, NULL, OPTION_CLOCK},
+    {"rtc", required_argument, NULL, OPTION_RTC},
+    {"hash-every", required_argument, NULL, OPTION_HASH_EVERY},
+    {"hash-memory", required_argument, NULL, OPTION_HASH_MEMORY},
+    {"stop-after", required_argument, NULL, OPTION_STOP_AFTER},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -88,6 +98,16 @@ static int set_text(const char **to, char *text, const char *name, struct ringsh
     return *text ? 0 : parse_error(err, "--%s needs a file name", name);
 }
 
+// N:FILE
+static int set_hash(struct run_options *options, char *text, struct ringshade_error *err) {
+    char *colon = strchr(text, ':');
+    if (!colon || !colon[1])
+        return parse_error(err, "--hash-every needs a file name behind a colon");
+    *colon = '\0';
+    options->hash_path = colon + 1;
+    return parse_count(text, &options->config.hash_every, err);
+}
+
 static int apply(struct run_options *options, int code, char *value, struct ringshade_error *err) {
     struct ringshade_config *config = &options->config;
     switch (code) {
@@ -103,6 +123,11 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     case OPTION_GDB: config->gdb = value; return 0;
     case OPTION_GDB_NO_WAIT: config->gdb_no_wait = true; return 0;
     case OPTION_LOG: set_log(options, value); return 0;
+    case OPTION_CLOCK: return parse_clock(value, &config->clock, err);
+    case OPTION_RTC: return parse_time(value, &config->rtc, err);
+    case OPTION_HASH_EVERY: return set_hash(options, value, err);
+    case OPTION_HASH_MEMORY: return parse_count(value, &config->hash_memory, err);
+    case OPTION_STOP_AFTER: return parse_count(value, &config->stop_after, err);
     case OPTION_VERIFY: config->verify = true; return 0;
     case OPTION_NO_LINK: config->no_link = true; return 0;
     case OPTION_NO_REBOOT: config->no_reboot = true; return 0;
@@ -131,6 +156,9 @@ static int check(const struct run_options *options, struct ringshade_error *err)
         return parse_error(err, "--gdb-no-wait needs --gdb");
     if (options->log_path && !*options->log_path)
         return parse_error(err, "--log needs a file name behind the colon");
+    bool counts = options->config.hash_every || options->config.hash_memory || options->config.stop_after;
+    if (counts && options->config.clock != RINGSHADE_CLOCK_VIRTUAL)
+        return parse_error(err, "--hash-every, --hash-memory and --stop-after need --clock virtual");
     return 0;
 }
 

@@ -12,6 +12,7 @@ struct run_options {
     struct ringshade_module modules[RINGSHADE_MODULES_MAX];
     const char *stats_path; // NULL where no statistics were asked for
     const char *log_path;   // NULL means stderr
+    const char *hash_path;  // NULL where no hashes were asked for; hash_stream is left to the caller
     bool help;              // --help was given: nothing else has been checked
 };
 

@@ -15,6 +15,16 @@ int parse_seconds(const char *text, double *seconds, struct ringshade_error *err
 // "stdio", "null", "pty" or "file:PATH". *path points into text, or is NULL.
 int parse_serial(const char *text, enum ringshade_serial *serial, const char **path, struct ringshade_error *err);
 
+// "host" or "virtual".
+int parse_clock(const char *text, enum ringshade_clock *clock, struct ringshade_error *err);
+
+// A date and time of UTC in ISO 8601 ("2026-02-03", "2026-02-03T04:05:06", with or without a Z behind it), or seconds
+// since 1970 ("@0" and "0" alike). The years 1970 to 9999. In seconds since 1970.
+int parse_time(const char *text, int64_t *seconds, struct ringshade_error *err);
+
+// A count of instructions: digits and K, M, G (powers of 1,000) or nothing; more than 0.
+int parse_count(const char *text, uint64_t *count, struct ringshade_error *err);
+
 // "adaptive", "direct" or "soft".
 int parse_mmu(const char *text, enum ringshade_mmu *mmu, struct ringshade_error *err);
 

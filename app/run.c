@@ -24,6 +24,7 @@ static int exit_status(const struct ringshade *machine, enum ringshade_stop caus
     case RINGSHADE_STOP_HALT:
     case RINGSHADE_STOP_RESET:
     case RINGSHADE_STOP_DEBUGGER:
+    case RINGSHADE_STOP_COUNT:
     case RINGSHADE_STOP_CONSOLE: return RUN_STATUS_OK;
     case RINGSHADE_STOP_DEBUG_EXIT: return (ringshade_debug_exit_value(machine) << 1 | 1) & 0xff;
     case RINGSHADE_STOP_REQUEST: return RUN_STATUS_SIGNAL + signals_received();
@@ -73,37 +74,51 @@ static int write_stats(const struct ringshade *machine, struct output_file *stat
     return status;
 }
 
+// The files that a run writes.
+struct outputs {
+    struct output_file stats, log, hash;
+};
+
 // The machine ends before anything is printed: the guest's last output comes first, and the terminal is as it was.
-static int run_loaded(struct ringshade *machine, struct output_file *stats, struct output_file *log) {
+static int run_loaded(struct ringshade *machine, struct outputs *out) {
     struct ringshade_error err;
     struct outcome end;
-    output_file_begin(stats);
-    output_file_begin(log);
+    output_file_begin(&out->stats);
+    output_file_begin(&out->log);
+    output_file_begin(&out->hash);
     run_machine(machine, &end);
-    int written = write_stats(machine, stats);
+    int written = write_stats(machine, &out->stats);
     ringshade_destroy(machine);
     signals_restore_terminal();
     print_end(&end);
-    if (output_file_close(log, &err))
+    if (output_file_close(&out->log, &err))
+        written = fail(&err);
+    if (output_file_close(&out->hash, &err))
         written = fail(&err);
     return written && end.status == RUN_STATUS_OK ? RUN_STATUS_MONITOR_ERROR : end.status;
 }
 
-static int create_and_run(struct run_options *options, struct output_file *stats, struct output_file *log) {
+static void discard(struct outputs *out) {
+    output_file_discard(&out->stats);
+    output_file_discard(&out->log);
+    output_file_discard(&out->hash);
+}
+
+static int create_and_run(struct run_options *options, struct outputs *out) {
     struct ringshade_error err;
-    options->config.log_stream = log->stream;
+    options->config.log_stream = out->log.stream;
+    options->config.hash_stream = out->hash.stream;
     struct ringshade *machine = ringshade_create(&options->config, &err);
     if (machine && !ringshade_load(machine, &options->guest, &err))
-        return run_loaded(machine, stats, log);
+        return run_loaded(machine, out);
     ringshade_destroy(machine);
-    output_file_discard(stats);
-    output_file_discard(log);
+    discard(out);
     return fail(&err);
 }
 
 int run_main(int argc, char **argv) {
     struct run_options options;
-    struct output_file stats, log;
+    struct outputs out = {0};
     struct ringshade_error err;
     if (options_parse(&options, argc, argv, &err))
         return fail(&err);
@@ -111,12 +126,12 @@ int run_main(int argc, char **argv) {
         help_print_run(stdout);
         return RUN_STATUS_OK;
     }
-    if (output_file_open(&stats, "statistics file", options.stats_path, &err))
-        return fail(&err);
-    if (output_file_open(&log, "log file", options.log_path, &err)) {
-        output_file_discard(&stats);
+    if (output_file_open(&out.stats, "statistics file", options.stats_path, &err) ||
+        output_file_open(&out.log, "log file", options.log_path, &err) ||
+        output_file_open(&out.hash, "hash file", options.hash_path, &err)) {
+        discard(&out);
         return fail(&err);
     }
     signals_install();
-    return create_and_run(&options, &stats, &log);
+    return create_and_run(&options, &out);
 }

@@ -59,6 +59,7 @@ struct block {
     uint16_t link_entry; // offset of the entry for links
     uint16_t mark_count;
     uint16_t exit_count;
+    uint16_t insns;     // guest instructions in it
     bool alive;         // reachable through its slice or the loose table
     bool loose;         // without slice: one-instruction modes
     bool self_checking; // compares its own bytes before it runs; belongs to one frame for good
@@ -139,6 +140,8 @@ struct block *cache_find_loose(struct cache *cache, uint32_t frame, uint32_t off
 struct block *cache_block_at(const struct cache *cache, uint32_t host);
 // The mark that covers `host` in the block. Signal-safe.
 const struct block_mark *block_mark_at(const struct block *block, uint32_t host);
+// How many of the block's instructions stand at page offset `offset` or behind it. Signal-safe.
+unsigned block_insns_from(const struct block *block, uint32_t offset);
 
 // Patches exit `index` of `from` to the link entry of `to` (same frame and mode), or back.
 void cache_link(struct cache *cache, struct block *from, unsigned index, struct block *to);

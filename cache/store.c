@@ -224,6 +224,7 @@ struct block *cache_commit(struct cache *cache, const struct translate_output *o
     block->link_entry = out->link_entry;
     block->loose = loose;
     block->mark_count = out->mark_count;
+    block->insns = (uint16_t)out->insns;
     block->exit_count = (uint16_t)exits;
     for (unsigned i = 0; i < block->exit_count; i++) {
         block->links[i].exit = out->exits[i];
@@ -264,6 +265,21 @@ struct block *cache_block_at(const struct cache *cache, uint32_t host) {
         return host - block->host < block->host_size ? block : NULL;
     }
     return NULL;
+}
+
+unsigned block_insns_from(const struct block *block, uint32_t offset) {
+    unsigned before = 0;
+    uint32_t next = 0; // out-of-line code at the end has marks of instructions seen already
+    for (uint32_t i = 0; i < block->mark_count && before < block->insns; i++) {
+        const struct block_mark *mark = &block->marks[i];
+        if (mark->guest >= offset)
+            break;
+        if (mark->guest >= next) {
+            before++;
+            next = mark->guest + 1u;
+        }
+    }
+    return block->insns - before;
 }
 
 const struct block_mark *block_mark_at(const struct block *block, uint32_t host) {

@@ -8,6 +8,7 @@
 #include "base/stats.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct io_bus;   // devices/bus.h
@@ -16,6 +17,16 @@ struct ram;      // mmu/ram.h
 struct vcpu;     // cpu/vcpu.h, private to cpu/
 
 enum mmu_policy { MMU_ADAPTIVE, MMU_DIRECT, MMU_SOFT };
+
+// The virtual clock's way to the devices and to whoever watches the run, all on the vCPU thread; fire, next_deadline
+// and acknowledge see one time that stands still. Times are those of vcpu_clock_ns.
+struct cpu_clock {
+    uint64_t (*next_deadline)(void *opaque); // the first time at which a device wants to act; UINT64_MAX for never
+    void (*fire)(void *opaque);              // it has come: devices act; takes the device lock itself
+    // Called between two instructions when vcpu_instructions has reached the count that it returned last (0 at first),
+    // before the instruction that follows and before any interrupt; the state may be read then. Returns the next count.
+    uint64_t (*reached)(void *opaque, uint64_t instructions);
+};
 
 struct cpu_config {
     struct ram *ram;
@@ -41,6 +52,7 @@ struct cpu_config {
     // need.
     uint64_t (*idle_begin)(void *opaque);
     void (*idle_end)(void *opaque);
+    const struct cpu_clock *clock; // NULL: time is the host's; else it is counted in guest instructions
     void *opaque;
 };
 
@@ -98,10 +110,18 @@ void vcpu_destroy(struct vcpu *v);
 // thread that calls it first owns the vCPU: host signal handlers are installed for it.
 enum cpu_stop vcpu_run(struct vcpu *v);
 
+// Under the virtual clock: guest instructions completed since creation, and the time in ns, which is that count and what
+// HLT skipped and port accesses took. On the vCPU thread, or while vcpu_run is not running.
+uint64_t vcpu_instructions(const struct vcpu *v);
+uint64_t vcpu_clock_ns(const struct vcpu *v);
+
 // State access: only while vcpu_run is not running. vcpu_set_state drops every cached translation of addresses.
 void vcpu_get_state(const struct vcpu *v, struct cpu_state *state);
 void vcpu_set_state(struct vcpu *v, const struct cpu_state *state);
 void vcpu_reset(struct vcpu *v);
+// Gives the whole architectural state to `visit`, a piece after the other and always in the same order: registers with
+// the hidden parts of segments, the control, debug and model-specific ones, x87 and SSE. Also from cpu_clock.reached.
+void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque);
 const char *vcpu_error_text(const struct vcpu *v); // why CPU_STOP_ERROR or where the triple fault was; one line
 
 // A debugger's view, while vcpu_run does not run. A point is at most CPU_POINT_LENGTH_MAX bytes; CPU_POINT_EXEC is met

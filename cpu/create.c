@@ -96,6 +96,8 @@ struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
     v->stats = config->stats;
     v->log = config->log;
     v->a20 = true;
+    v->clock.counts = config->clock != NULL;
+    v->clock.deadline = UINT64_MAX;
     if (engine_create(v, err) < 0) {
         vcpu_destroy(v);
         return NULL;

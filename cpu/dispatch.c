@@ -280,6 +280,10 @@ static void run_block(struct vcpu *v) {
     v->abi.sys_flags &= ~EFLAGS_RF; // of the next instruction; a fault of this one pushes it as set
     uint32_t mode = v->mode | (alone ? MODE_ONE : 0u);
     struct block *block = fetch_limit_ok(v, 1) ? engine_find_block(v, linear, mode) : NULL;
+    if (block && v->clock.counts && block->insns > v->abi.budget) { // to the deadline one by one
+        mode |= MODE_ONE;
+        block = engine_find_block(v, linear, mode);
+    }
     if (block && !fetch_limit_ok(v, block->marks[0].length)) // of its one instruction
         block = NULL;
     if (!block) {
@@ -341,6 +345,7 @@ static void review_forms(struct vcpu *v) {
 // Everything that waits for an instruction boundary. False when the run is over.
 static bool serve(struct vcpu *v) {
     struct engine *e = v->engine;
+    clock_serve(v);
     v->abi.request = ABI_REQUEST_NONE;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     v->abi.live_root = (uint64_t)(uintptr_t)e->root->map;

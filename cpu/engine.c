@@ -47,6 +47,7 @@ uint64_t engine_device_read(void *opaque, uint64_t gpa, unsigned size) {
     struct vcpu *v = opaque;
     device_lock(v);
     uint64_t value = mmio_bus_read(v->config.mmio, gpa, size);
+    clock_device_accessed(v, 0);
     device_unlock(v);
     return value;
 }
@@ -59,6 +60,7 @@ void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t val
     struct vcpu *v = opaque;
     device_lock(v);
     mmio_bus_write(v->config.mmio, gpa, size, value);
+    clock_device_accessed(v, 0);
     device_unlock(v);
 }
 

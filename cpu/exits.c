@@ -47,7 +47,7 @@ static uint64_t resume_at(struct vcpu *v, uint32_t host, uint32_t linear) {
 // On at abi.eip, straight to its block if it exists.
 static uint64_t go_on_at_eip(struct vcpu *v) {
     struct engine *e = v->engine;
-    if (e->one_shot || v->abi.request || (v->mode & (MODE_ONE | MODE_CS_CHECKED)))
+    if (e->one_shot || v->abi.request || v->clock.moved || (v->mode & (MODE_ONE | MODE_CS_CHECKED)))
         return LEAVE;
     uint32_t linear = v->abi.eip; // CS is flat
     uint32_t host = root_lookup(e->root, linear);
@@ -101,10 +101,16 @@ uint64_t engine_callout(struct vcpu_abi *abi) {
     }
     e->code_killed = false;
     e->last_callout = (uint8_t)id;
-    switch (callout_table[id](v, abi->r8, abi->r9, word)) {
+    clock_enter(v, CALLOUT_OFFSET(word));
+    enum callout_result result = callout_table[id](v, abi->r8, abi->r9, word);
+    if (result == CALLOUT_CONTINUE && v->mode == mode && !e->code_killed && !abi->request && !v->clock.moved) {
+        clock_return(v);
+        return GO_ON;
+    }
+    // A string instruction that jumps is one that was left between two iterations.
+    clock_leave(v, result != CALLOUT_FAULT && !(result == CALLOUT_JUMP && id == CALLOUT_STRING));
+    switch (result) {
     case CALLOUT_CONTINUE:
-        if (v->mode == mode && !e->code_killed && !abi->request)
-            return GO_ON;
         callout_next(v, word); // an interrupt that POPF let in is taken before the next instruction
         return e->code_killed ? LEAVE : go_on_at_eip(v);
     case CALLOUT_JUMP: return e->code_killed ? LEAVE : go_on_at_eip(v);
@@ -120,6 +126,7 @@ static uint64_t deliver_operand_fault(struct vcpu *v, uint32_t word, uint32_t li
     if (v->fault.vector != VECTOR_AC)
         (void)engine_fault_before_page(v, block, word, linear);
     engine_settle_x87(v, block, OPERAND_OFFSET(word));
+    clock_leave(v, false);
     return deliver_fault(v);
 }
 
@@ -131,6 +138,7 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     struct mmu_fault fault;
     uint64_t addend = 0;
     abi->eip = abi->page + OPERAND_OFFSET(word) - v->seg[CPU_SEG_CS].base;
+    clock_enter(v, OPERAND_OFFSET(word));
     if (OPERAND_CHECKED(word) &&
         cpu_segment_linear(v, seg, linear, size, intent == INTENT_READ ? MMU_READ : MMU_WRITE, &linear) < 0)
         return deliver_operand_fault(v, word, 0);
@@ -143,6 +151,7 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     if (v->debug.data && !v->engine->one_shot && cpu_debug_match(v, linear, size, intent)) {
         v->debug.alone = true; // the trap comes right behind this instruction: it runs again, by itself
         v->engine->again = true;
+        clock_leave(v, false);
         return LEAVE;
     }
     switch (soft_miss(v->mmu, linear, size, intent, cpu_user(v), word & (OPERAND_LOCKED | OPERAND_UNSURE), &addend,
@@ -158,6 +167,7 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
         cpu_raise_page(v, &fault);
         return deliver_operand_fault(v, word, linear);
     }
+    clock_return(v);
     if (v->engine->code_killed) // an A or D bit fell on a frame with code: leave when this block ends
         engine_arm(v);
     // The instruction adds r8, which keeps what the block computed: an offset where the segment is checked.
@@ -168,14 +178,19 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
 uint64_t engine_writeback(struct vcpu_abi *abi) {
     struct vcpu *v = vcpu_of(abi);
     uint32_t word = abi->r10;
-    if (!soft_commit(v->mmu))
-        return GO_ON;
-    if (word & WRITEBACK_STAY) {
-        engine_arm(v); // the block's own transfer goes through the code map and leaves
-        return GO_ON;
+    clock_enter_behind(v, word & 0xffff);
+    bool killed = soft_commit(v->mmu);
+    // Under the virtual clock what a device did takes effect behind this very instruction.
+    bool due = v->clock.counts && (v->clock.moved || abi->request);
+    if ((killed || due) && !(word & WRITEBACK_STAY)) {
+        clock_leave(v, true);
+        abi->eip = abi->page + (word & 0xffff) - v->seg[CPU_SEG_CS].base;
+        return LEAVE;
     }
-    abi->eip = abi->page + (word & 0xffff) - v->seg[CPU_SEG_CS].base;
-    return LEAVE;
+    clock_return(v);
+    if (killed || due)
+        engine_arm(v); // the block's own transfer goes through the code map and leaves
+    return GO_ON;
 }
 
 // The gate found a new request: cut the ways out of the block that it returns to, so that the block ends in an exit.

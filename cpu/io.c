@@ -3,6 +3,8 @@
 #include "cpu/semantics.h"
 #include "devices/bus.h"
 
+#define PORT_NS 1000 // of the virtual clock: what an access takes on the ISA bus, which drivers' delays rely on
+
 static void lock(struct vcpu *v) {
     if (v->config.lock)
         v->config.lock(v->config.opaque);
@@ -20,6 +22,7 @@ uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size) {
     uint64_t start = __builtin_ia32_rdtsc();
     lock(v);
     uint32_t value = io_bus_read(v->config.io, (uint16_t)port, size);
+    clock_device_accessed(v, PORT_NS);
     unlock(v);
     v->device_cycles += __builtin_ia32_rdtsc() - start;
     return value;
@@ -32,6 +35,7 @@ void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value
     uint64_t start = __builtin_ia32_rdtsc();
     lock(v);
     io_bus_write(v->config.io, (uint16_t)port, size, value);
+    clock_device_accessed(v, PORT_NS);
     unlock(v);
     v->device_cycles += __builtin_ia32_rdtsc() - start;
 }

@@ -95,6 +95,8 @@ void engine_wait(struct vcpu *v) {
     v->stats->halts++;
     __atomic_store_n(&e->waiting, 1, __ATOMIC_SEQ_CST);
     while (!idle_event(e)) {
+        if (clock_skip(v))
+            continue;
         uint32_t seen = __atomic_load_n(&e->wake, __ATOMIC_SEQ_CST);
         uint64_t most = v->config.idle_begin ? v->config.idle_begin(v->config.opaque) : UINT64_MAX;
         if (most && !idle_event(e))

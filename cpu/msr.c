@@ -24,7 +24,7 @@ enum msr_number {
 // Returns 0, or -1 if there is no such register.
 static int read_msr(struct vcpu *v, uint32_t number, uint64_t *value) {
     switch (number) {
-    case MSR_TSC: *value = __builtin_ia32_rdtsc() + (uint64_t)v->abi.tsc_offset; return 0;
+    case MSR_TSC: *value = clock_tsc(v); return 0;
     case MSR_TSC_ADJUST: *value = v->msr.tsc_adjust; return 0;
     case MSR_PLATFORM_ID:
     case MSR_UCODE_REVISION: *value = 0; return 0;
@@ -58,7 +58,7 @@ static int shift_tsc(struct vcpu *v, uint64_t by) {
 
 static int write_msr(struct vcpu *v, uint32_t number, uint64_t value) {
     switch (number) {
-    case MSR_TSC: return shift_tsc(v, value - (__builtin_ia32_rdtsc() + (uint64_t)v->abi.tsc_offset));
+    case MSR_TSC: return shift_tsc(v, value - clock_tsc(v));
     case MSR_TSC_ADJUST: return shift_tsc(v, value - v->msr.tsc_adjust);
     case MSR_UCODE_WRITE:
     case MSR_UCODE_REVISION: return 0; // no update is ever loaded: the revision stays 0

@@ -48,3 +48,23 @@ void vcpu_set_state(struct vcpu *v, const struct cpu_state *state) {
     cpu_debug_arm(v);
     cpu_mode_update(v);
 }
+
+// Of the FXSAVE image: FCW FSW FTW; MXCSR; ST0 to XMM7. The pointers in between are the host's, and the guest's stand
+// in abi.
+#define FX_CONTROL_SIZE 6
+#define FX_MXCSR        24
+#define FX_REGISTERS    32
+#define FX_END          288
+
+void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque) {
+    struct cpu_state state;
+    vcpu_get_state(v, &state);
+    visit(opaque, &state, sizeof state);
+    const uint64_t msr[] = {v->msr.sysenter_cs, v->msr.sysenter_esp, v->msr.sysenter_eip,         v->msr.efer,
+                            v->msr.pat,         v->msr.misc_enable,  v->msr.tsc_adjust,           clock_tsc(v),
+                            v->abi.fip,         v->abi.fdp,          v->a20 ? 1u : 0u};
+    visit(opaque, msr, sizeof msr);
+    visit(opaque, v->abi.fx, FX_CONTROL_SIZE);
+    visit(opaque, v->abi.fx + FX_MXCSR, 4);
+    visit(opaque, v->abi.fx + FX_REGISTERS, FX_END - FX_REGISTERS);
+}

@@ -7,7 +7,7 @@ enum callout_result callout_RDTSC(struct vcpu *v, uint32_t r8, uint32_t r9, uint
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
     }
-    uint64_t tsc = __builtin_ia32_rdtsc() + (uint64_t)v->abi.tsc_offset;
+    uint64_t tsc = clock_tsc(v);
     v->abi.gpr[CPU_EAX] = (uint32_t)tsc;
     v->abi.gpr[CPU_EDX] = (uint32_t)(tsc >> 32);
     return CALLOUT_CONTINUE;

@@ -5,6 +5,7 @@
 
 #include <time.h>
 
+#define VIRTUAL_KHZ    1000000u // an instruction is a nanosecond and a cycle
 #define MEASURE_MIN_NS 5000000u // two readings are exact to about 50 ns: 10 parts in a million
 
 static uint64_t monotonic_ns(void) {
@@ -27,7 +28,9 @@ static void read_both(uint64_t *tsc, uint64_t *ns) {
 }
 
 void tsc_rate_start(struct vcpu *v) {
-    if (v->tsc_rate.ns)
+    if (v->clock.counts)
+        v->tsc_rate = (struct tsc_rate){.khz = VIRTUAL_KHZ, .invariant = true};
+    if (v->clock.counts || v->tsc_rate.ns)
         return;
     v->tsc_rate.invariant = cpuid_host_invariant_tsc();
     read_both(&v->tsc_rate.tsc, &v->tsc_rate.ns);

@@ -117,6 +117,17 @@ struct tsc_rate {
     bool invariant;   // the host's counter never stops or changes its rate
 };
 
+// The virtual clock (clock.c): what has been counted, all of it 0 under the host's.
+struct vcpu_clock {
+    bool counts;           // config.clock is there: blocks are counted
+    bool moved;            // a device access changed the first deadline: leave behind the instruction
+    uint32_t tail;         // in C reached from a block: instructions charged but not completed
+    uint64_t limit;        // instructions completed when abi.budget is zero
+    uint64_t skipped;      // ns that HLT skipped and port accesses took
+    uint64_t deadline;     // of the devices, as the budget was last computed from it
+    uint64_t next_reached; // when config.clock->reached is due
+};
+
 // What the fast path of a segment load remembers: descriptor bytes last loaded through a selector, at which privilege.
 struct segment_memo {
     uint16_t selector;
@@ -169,6 +180,7 @@ struct vcpu {
     uint32_t dr[8];
     struct cpu_msr msr;
     struct tsc_rate tsc_rate;
+    struct vcpu_clock clock;
     bool a20;
     bool nmi_blocked;      // an NMI was taken, and no IRET has been executed since
     uint32_t mode;         // of the blocks that run now: enum mode_bit, kept by cpu_mode_update
@@ -186,6 +198,29 @@ struct vcpu {
     struct error error;
     struct engine *engine; // cpu/engine.h: cache, stubs, dispatcher, host signals
 };
+
+// ---- Time: light, exact at the start of the instruction that C was reached from -------------------------------------
+
+static inline uint64_t clock_count(const struct vcpu *v) {
+    return v->clock.limit - (uint64_t)v->abi.budget - v->clock.tail;
+}
+static inline uint64_t clock_ns(const struct vcpu *v) {
+    return clock_count(v) + v->clock.skipped;
+}
+// The guest's time-stamp counter; the virtual one runs at 1 GHz.
+static inline uint64_t clock_tsc(const struct vcpu *v) {
+    return (v->clock.counts ? clock_ns(v) : __builtin_ia32_rdtsc()) + (uint64_t)v->abi.tsc_offset;
+}
+// After a device access on the vCPU thread, with the device lock held; it took `ns` longer than an instruction does.
+// The block goes on if neither that nor a change of the first deadline brings it into what the block was charged for.
+static inline void clock_device_accessed(struct vcpu *v, unsigned ns) {
+    if (!v->clock.counts)
+        return;
+    v->clock.skipped += ns;
+    v->clock.limit -= ns;
+    v->abi.budget -= ns;
+    v->clock.moved |= v->abi.budget < 0 || v->config.clock->next_deadline(v->config.opaque) != v->clock.deadline;
+}
 
 // ---- Faults (exception.c)
 // ----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OUTPUT_FIRST      4096u
@@ -87,6 +88,15 @@ bool chardev_congested(struct chardev *dev) {
     bool congested = !dev->out_held && pending_output(dev) >= CHARDEV_CONGESTED_BYTES;
     dev->congestion_told = dev->congestion_told || congested;
     return congested;
+}
+
+void chardev_wait(struct chardev *dev) {
+    const struct timespec step = {.tv_nsec = 1000000};
+    for (int i = 0; i < CHARDEV_PATIENCE_MS && !dev->out_held && pending_output(dev) >= CHARDEV_CONGESTED_BYTES; i++) {
+        event_loop_unlock(dev->loop);
+        nanosleep(&step, NULL);
+        event_loop_lock(dev->loop);
+    }
 }
 
 static void tell_writable(struct chardev *dev) {

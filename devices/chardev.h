@@ -62,6 +62,10 @@ const char *chardev_path(const struct chardev *dev);
 void chardev_attach(struct chardev *dev, const struct chardev_receiver *receiver); // copied; NULL detaches
 void chardev_write(struct chardev *dev, const uint8_t *bytes, size_t count);
 bool chardev_congested(struct chardev *dev);
+// On the processor's thread: lets go of the lock until congestion is over, at most CHARDEV_PATIENCE_MS. For a device
+// whose behaviour must not depend on how fast its output is taken.
+void chardev_wait(struct chardev *dev);
+#define CHARDEV_PATIENCE_MS 10000
 void chardev_accept(struct chardev *dev);       // hands over waiting input, as far as there is room, now
 void chardev_accept_later(struct chardev *dev); // the same from the I/O thread
 // Takes back the last bytes that receive gave, at most CHARDEV_UNREAD_MAX of them: they come again, before all others.

@@ -24,6 +24,7 @@ struct event_loop {
     int epoll_fd, timer_fd, wake_fd;
     pthread_t thread;
     bool started;
+    bool stepped; // no thread, no host timer
     bool stopping; // accessed with __atomic
     pthread_mutex_t lock;
     // The rest belongs to whoever holds the lock.
@@ -60,6 +61,13 @@ struct event_loop *event_loop_create(struct device_clock clock, struct error *er
         event_loop_destroy(loop);
         return NULL;
     }
+    return loop;
+}
+
+struct event_loop *event_loop_create_stepped(struct device_clock clock, struct error *err) {
+    struct event_loop *loop = event_loop_create(clock, err);
+    if (loop)
+        loop->stepped = true;
     return loop;
 }
 
@@ -114,7 +122,7 @@ static void loop_set_host_timer(struct event_loop *loop, uint64_t deadline) {
 static void loop_program(struct event_loop *loop) {
     uint64_t deadline = event_loop_next_deadline(loop);
     bool lender_wakes = loop->lent && deadline >= loop->lent_until;
-    if (deadline < loop->host_deadline && !lender_wakes)
+    if (deadline < loop->host_deadline && !lender_wakes && !loop->stepped)
         loop_set_host_timer(loop, deadline);
 }
 
@@ -235,6 +243,10 @@ static void loop_fire_timers(struct event_loop *loop) {
         event_timer_cancel(first);
         first->fire(first->opaque);
     }
+}
+
+void event_loop_fire(struct event_loop *loop) {
+    loop_fire_timers(loop);
 }
 
 uint64_t event_loop_idle_begin(struct event_loop *loop) {

@@ -62,6 +62,7 @@ struct ns16550 {
     struct irq_line irq;
     struct chardev *backend;
     uint8_t ier, fcr, lcr, mcr, msr, scr, dll, dlm;
+    bool steady;       // waits for the back end instead of showing that it is congested
     bool overrun;      // LSR.OE until read
     bool thre_pending; // the THRE interrupt has not been taken
     bool rts_known;    // the guest has raised RTS once: from then on RTS low holds input back
@@ -76,7 +77,7 @@ static unsigned uart_fifo_size(const struct ns16550 *uart) {
 }
 
 static bool uart_transmitter_empty(const struct ns16550 *uart) {
-    return !uart->backend || uart->mcr & MCR_LOOP || !chardev_congested(uart->backend);
+    return !uart->backend || uart->steady || uart->mcr & MCR_LOOP || !chardev_congested(uart->backend);
 }
 
 // The interrupt source of highest priority, as in IIR bits 3-0. Below its trigger level a FIFO with anything in it
@@ -172,8 +173,11 @@ static void uart_transmit(struct ns16550 *uart, uint8_t byte) {
     if (uart->mcr & MCR_LOOP) {
         uart_push(uart, byte);
         uart->fifo_looped = true;
-    } else if (uart->backend)
+    } else if (uart->backend) {
         chardev_write(uart->backend, &byte, 1);
+        if (uart->steady)
+            chardev_wait(uart->backend);
+    }
     uart->thre_pending = uart_transmitter_empty(uart);
 }
 
@@ -298,6 +302,10 @@ static uint32_t uart_read(void *device, uint16_t port, unsigned size) {
     }
     uart_update_irq(uart);
     return value;
+}
+
+void ns16550_set_steady(struct ns16550 *uart) {
+    uart->steady = true;
 }
 
 void ns16550_reset(struct ns16550 *uart) {

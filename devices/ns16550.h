@@ -22,5 +22,7 @@ struct ns16550 *ns16550_create(struct io_bus *io, uint16_t base, struct irq_line
                                struct error *err);
 void ns16550_destroy(struct ns16550 *uart);
 void ns16550_reset(struct ns16550 *uart); // the MR pin
+// The guest must not see how fast its output is taken: a full back end makes the processor wait.
+void ns16550_set_steady(struct ns16550 *uart);
 
 #endif

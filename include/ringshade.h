@@ -56,6 +56,16 @@ enum ringshade_serial {
     RINGSHADE_SERIAL_PTY,   // a new pseudo-terminal, whose name ringshade_serial_name gives
 };
 
+// What the guest's clocks (TSC, 8254, RTC) go by.
+enum ringshade_clock {
+    RINGSHADE_CLOCK_HOST,    // the host's time
+    RINGSHADE_CLOCK_VIRTUAL, // guest instructions, one a nanosecond; HLT skips to the next event. Two runs without
+                             // input are the same to the last bit, in every form of the MMU
+};
+
+#define RINGSHADE_RTC_DEFAULT INT64_MIN    // rtc: the host's date, or RINGSHADE_RTC_VIRTUAL under the virtual clock
+#define RINGSHADE_RTC_VIRTUAL 1735689600ll // 2025-01-01 00:00:00 UTC
+
 struct ringshade_config {
     uint64_t memory; // bytes, RINGSHADE_MEMORY_MIN to RINGSHADE_MEMORY_MAX
     enum ringshade_mmu mmu;
@@ -72,6 +82,13 @@ struct ringshade_config {
     bool gdb_no_wait;        // the guest runs at once; else it waits for the debugger before its first instruction
     const char *log_topics;  // NULL or a comma-separated list: blocks, exits, faults, mmu, devices, all
     FILE *log_stream;        // where the log goes, from the first run on; NULL means stderr. Stays the caller's
+    enum ringshade_clock clock;
+    int64_t rtc; // the date at the start, in seconds since 1970 (UTC), or RINGSHADE_RTC_DEFAULT
+    // Only with the virtual clock; counts are of guest instructions, 0 means never.
+    uint64_t hash_every;  // write a line with a hash of the processor's state to hash_stream every so many
+    uint64_t hash_memory; // with a hash of guest RAM in every so many, which are a multiple of hash_every
+    FILE *hash_stream;    // stays the caller's
+    uint64_t stop_after;  // end the run after so many
 };
 
 // The defaults: 256 MiB, adaptive, no serial port connected, everything else off.
@@ -102,6 +119,7 @@ enum ringshade_stop {
     RINGSHADE_STOP_CONSOLE,      // the user pressed Ctrl-A x on the console
     RINGSHADE_STOP_REQUEST,      // ringshade_request_stop
     RINGSHADE_STOP_TIMEOUT,      // config.timeout has passed
+    RINGSHADE_STOP_COUNT,        // config.stop_after instructions have been executed
     RINGSHADE_STOP_TRIPLE_FAULT, // the registers are those of the instruction that faulted
     RINGSHADE_STOP_DEBUGGER,     // a debugger ended the run
     RINGSHADE_STOP_ERROR,        // an error of the monitor; ringshade_stop_text says which
@@ -159,7 +177,7 @@ void ringshade_request_reset(struct ringshade *machine);
 // hold it back. It wakes a halted guest that has not stopped. From any thread.
 void ringshade_raise_nmi(struct ringshade *machine);
 
-// A word for a stop cause: "halt", "reset", "debug-exit", "console", "stop", "timeout", "triple-fault",
+// A word for a stop cause: "halt", "reset", "debug-exit", "console", "stop", "timeout", "count", "triple-fault",
 // "debugger", "error".
 const char *ringshade_stop_name(enum ringshade_stop cause);
 

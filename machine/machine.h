@@ -20,6 +20,7 @@ enum machine_event {
     MACHINE_EVENT_DEBUG_EXIT = 1 << 3,
     MACHINE_EVENT_KILL = 1 << 4,     // a debugger ends the run
     MACHINE_EVENT_DEBUGGER = 1 << 5, // something came in on the gdb port; taken by gdb_server.c
+    MACHINE_EVENT_COUNT = 1 << 6,    // config.stop_after
 };
 
 struct ringshade {

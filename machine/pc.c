@@ -90,6 +90,31 @@ static int dma_write(void *opaque, uint64_t gpa, const void *data, uint64_t size
     return vcpu_dma_write(((struct pc *)opaque)->vcpu, gpa, data, size);
 }
 
+// ---- The virtual clock: the guest's timers are on the vCPU's thread, and still under the one device lock ----------
+
+static uint64_t virtual_now(void *opaque) {
+    return vcpu_clock_ns(((struct pc *)opaque)->vcpu);
+}
+
+static uint64_t virtual_deadline(void *opaque) {
+    return event_loop_next_deadline(((struct pc *)opaque)->timers);
+}
+
+static void virtual_fire(void *opaque) {
+    struct pc *pc = opaque;
+    event_loop_lock(pc->loop);
+    event_loop_fire(pc->timers);
+    event_loop_unlock(pc->loop);
+}
+
+static uint64_t virtual_reached(void *opaque, uint64_t instructions) {
+    struct pc *pc = opaque;
+    return pc->reached ? pc->reached(pc->opaque, instructions) : UINT64_MAX;
+}
+
+static const struct cpu_clock virtual_clock = {
+    .next_deadline = virtual_deadline, .fire = virtual_fire, .reached = virtual_reached};
+
 static int create_core(struct pc *pc, const struct pc_config *config, struct error *err) {
     if (ram_create(&pc->ram, config->memory, err)) {
         pc->ram = (struct ram){0};
@@ -119,10 +144,16 @@ static int create_core(struct pc *pc, const struct pc_config *config, struct err
         .unlock = unlock,
         .idle_begin = idle_begin,
         .idle_end = idle_end,
+        .clock = config->virtual_clock ? &virtual_clock : NULL,
         .opaque = pc,
     };
     pc->vcpu = vcpu_create(&cpu, err);
-    return pc->vcpu ? 0 : -1;
+    if (!pc->vcpu)
+        return -1;
+    pc->timers = pc->loop;
+    if (config->virtual_clock)
+        pc->timers = event_loop_create_stepped((struct device_clock){virtual_now, pc}, err);
+    return pc->timers ? 0 : -1;
 }
 
 static void fill_cmos(struct pc *pc) {
@@ -136,14 +167,14 @@ static int create_irq_devices(struct pc *pc, const struct pc_config *config, str
     pc->pic = i8259_create(pc->io, intr, config->log, err);
     if (!pc->pic)
         return -1;
-    pc->pit = i8254_create(pc->io, pc->loop, i8259_line(pc->pic, PC_IRQ_TIMER), err);
+    pc->pit = i8254_create(pc->io, pc->timers, i8259_line(pc->pic, PC_IRQ_TIMER), err);
     if (!pc->pit)
         return -1;
     struct irq_line nmi = {.set = set_nmi, .opaque = pc};
-    pc->port61 = port61_create(pc->io, pc->loop, pc->pit, nmi, err);
+    pc->port61 = port61_create(pc->io, pc->timers, pc->pit, nmi, err);
     if (!pc->port61)
         return -1;
-    pc->rtc = mc146818_create(pc->io, pc->loop, i8259_line(pc->pic, PC_IRQ_RTC), MC146818_HOST_TIME, err);
+    pc->rtc = mc146818_create(pc->io, pc->timers, i8259_line(pc->pic, PC_IRQ_RTC), config->rtc_start, err);
     if (!pc->rtc)
         return -1;
     mc146818_watch_nmi_mask(pc->rtc, mask_nmi, pc);
@@ -195,6 +226,7 @@ int pc_create(struct pc *pc, const struct pc_config *config, struct error *err) 
         .a20 = {.enabled = true, .changed = set_a20, .opaque = pc},
         .log = config->log,
         .quit = config->quit,
+        .reached = config->reached,
         .opaque = config->opaque,
     };
     if (create_core(pc, config, err) || create_irq_devices(pc, config, err) || create_ports(pc, config, err) ||
@@ -211,6 +243,8 @@ int pc_connect_serial(struct pc *pc, const char *spec, struct error *err) {
     if (!pc->serial)
         return -1;
     pc->uart = ns16550_create(pc->io, NS16550_COM1_PORT, i8259_line(pc->pic, PC_IRQ_COM1), pc->serial, err);
+    if (pc->uart && pc->timers != pc->loop)
+        ns16550_set_steady(pc->uart);
     if (pc->uart)
         return 0;
     chardev_close(pc->serial);
@@ -266,6 +300,8 @@ void pc_destroy(struct pc *pc) {
         mmio_bus_destroy(pc->mmio);
     if (pc->io)
         io_bus_destroy(pc->io);
+    if (pc->timers != pc->loop)
+        event_loop_destroy(pc->timers);
     if (pc->loop)
         event_loop_destroy(pc->loop);
     if (pc->ram.size)

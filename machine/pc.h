@@ -19,6 +19,8 @@ struct pc_config {
     uint64_t memory; // bytes; see ram_create
     enum mmu_policy policy;
     bool verify, no_link;
+    bool virtual_clock; // time is counted in guest instructions (cpu/cpu.h)
+    int64_t rtc_start;  // seconds since 1970 (UTC), or MC146818_HOST_TIME
     uint32_t cache_mib;
     bool dma_test, nmi_test;
     const struct log *log; // borrowed
@@ -26,6 +28,8 @@ struct pc_config {
     // Both called with the device lock held; they may only note the event and call vcpu_request_stop.
     void (*debug_exit)(void *opaque, uint32_t value); // on the vCPU's thread
     void (*quit)(void *opaque);                       // the console's Ctrl-A x, on the I/O thread
+    // Under the virtual clock, as struct cpu_clock has it; NULL for nobody.
+    uint64_t (*reached)(void *opaque, uint64_t instructions);
     void *opaque;
 };
 
@@ -35,6 +39,8 @@ struct pc {
     struct mmio_bus *mmio;
     struct event_loop *loop;
     bool loop_runs;
+    struct event_loop *timers; // of the guest's clocks: `loop` itself, or one that the processor steps
+    uint64_t (*reached)(void *opaque, uint64_t instructions);
     struct vcpu *vcpu;
     struct a20_gate a20;
     bool nmi_level; // of the processor's NMI input

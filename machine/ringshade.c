@@ -4,8 +4,10 @@
 
 #include "machine/gdb_server.h"
 #include "machine/machine.h"
+#include "machine/state_trace.h"
 
 #include "devices/chardev.h"
+#include "devices/mc146818.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,7 @@ static struct error *inner(struct ringshade_error *error) {
 }
 
 struct ringshade_config ringshade_default_config(void) {
-    return (struct ringshade_config){.memory = 256ull << 20};
+    return (struct ringshade_config){.memory = 256ull << 20, .rtc = RINGSHADE_RTC_DEFAULT};
 }
 
 static int check_config(const struct ringshade_config *config, struct error *err) {
@@ -31,6 +33,14 @@ static int check_config(const struct ringshade_config *config, struct error *err
                          RINGSHADE_TIMEOUT_MAX);
     if (config->mmu > RINGSHADE_MMU_SOFT || config->serial > RINGSHADE_SERIAL_PTY)
         return error_set(err, "the configuration has an unknown value for mmu or serial");
+    if (config->clock > RINGSHADE_CLOCK_VIRTUAL)
+        return error_set(err, "the configuration has an unknown value for clock");
+    if ((config->hash_every || config->stop_after) && config->clock != RINGSHADE_CLOCK_VIRTUAL)
+        return error_set(err, "instructions are counted only under the virtual clock");
+    if (config->hash_memory && (!config->hash_every || config->hash_memory % config->hash_every))
+        return error_set(err, "memory is hashed at multiples of the step of the processor's state");
+    if (config->hash_every && !config->hash_stream)
+        return error_set(err, "no stream to write hashes to");
     if (config->serial == RINGSHADE_SERIAL_FILE && (!config->serial_path || !*config->serial_path))
         return error_set(err, "the serial port leads to a file, but no file is named");
     return 0;
@@ -82,6 +92,19 @@ static void on_timeout(void *opaque) {
     note_event(opaque, MACHINE_EVENT_TIMEOUT);
 }
 
+static uint64_t on_reached(void *opaque, uint64_t instructions) {
+    struct ringshade *machine = opaque;
+    if (machine->config.stop_after && instructions >= machine->config.stop_after)
+        note_event(machine, MACHINE_EVENT_COUNT);
+    return state_trace_reached(machine, instructions);
+}
+
+static int64_t rtc_start(const struct ringshade_config *config) {
+    if (config->rtc != RINGSHADE_RTC_DEFAULT)
+        return config->rtc;
+    return config->clock == RINGSHADE_CLOCK_VIRTUAL ? RINGSHADE_RTC_VIRTUAL : MC146818_HOST_TIME;
+}
+
 static enum mmu_policy policy_of(enum ringshade_mmu mmu) {
     switch (mmu) {
     case RINGSHADE_MMU_DIRECT: return MMU_DIRECT;
@@ -110,6 +133,9 @@ static int create(struct ringshade *machine, struct error *err) {
         .stats = &machine->stats,
         .debug_exit = on_debug_exit,
         .quit = on_quit,
+        .virtual_clock = config->clock == RINGSHADE_CLOCK_VIRTUAL,
+        .rtc_start = rtc_start(config),
+        .reached = on_reached,
         .opaque = machine,
     };
     if (pc_create(&machine->pc, &pc, err))
@@ -211,6 +237,7 @@ static bool take_event(struct ringshade *machine, enum ringshade_stop *stop) {
         {MACHINE_EVENT_DEBUG_EXIT, RINGSHADE_STOP_DEBUG_EXIT}, {MACHINE_EVENT_KILL, RINGSHADE_STOP_DEBUGGER},
         {MACHINE_EVENT_CONSOLE, RINGSHADE_STOP_CONSOLE},       {MACHINE_EVENT_REQUEST, RINGSHADE_STOP_REQUEST},
         {MACHINE_EVENT_TIMEOUT, RINGSHADE_STOP_TIMEOUT},
+        {MACHINE_EVENT_COUNT, RINGSHADE_STOP_COUNT},
     };
     unsigned events = atomic_load(&machine->events);
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
@@ -284,6 +311,7 @@ enum ringshade_stop ringshade_run(struct ringshade *machine) {
     machine->stop = run_until_stop(machine);
     if (machine->gdb)
         gdb_server_ended(machine->gdb, debugger_status(machine));
+    state_trace_end(machine);
     machine->ns_run += event_loop_now(machine->pc.loop) - start;
     disarm_timeout(machine);
     if (machine->stop == RINGSHADE_STOP_TIMEOUT)
@@ -313,6 +341,7 @@ const char *ringshade_stop_name(enum ringshade_stop cause) {
     case RINGSHADE_STOP_CONSOLE: return "console";
     case RINGSHADE_STOP_REQUEST: return "stop";
     case RINGSHADE_STOP_TIMEOUT: return "timeout";
+    case RINGSHADE_STOP_COUNT: return "count";
     case RINGSHADE_STOP_TRIPLE_FAULT: return "triple-fault";
     case RINGSHADE_STOP_DEBUGGER: return "debugger";
     case RINGSHADE_STOP_ERROR: break;

@@ -83,6 +83,11 @@ static void write_machine(struct json *json, const struct ringshade *machine) {
     json_begin(json, "machine");
     json_u64(json, "memory_bytes", machine->pc.ram.size);
     json_text(json, "mmu", forms[machine->config.mmu]);
+    json_text(json, "clock", machine->config.clock == RINGSHADE_CLOCK_VIRTUAL ? "virtual" : "host");
+    if (machine->config.clock == RINGSHADE_CLOCK_VIRTUAL) {
+        json_u64(json, "instructions", vcpu_instructions(machine->pc.vcpu));
+        json_u64(json, "clock_ns", vcpu_clock_ns(machine->pc.vcpu));
+    }
     json_bool(json, "verify", machine->config.verify);
     json_bool(json, "link", !machine->config.no_link);
     json_end(json);

@@ -70,6 +70,7 @@ struct vcpu_abi {
     uint64_t writeback_entry;
     uint64_t gate_slow_entry;
     uint64_t exit_entry;
+    int64_t budget; // MODE_COUNTED: instructions that blocks may still begin; see charge.h
     uint8_t fx[512] __attribute__((aligned(64)));
     struct abi_tlb tlb[2] __attribute__((aligned(64)));           // [0] CPL 0-2, [1] CPL 3
     uint8_t bounce[ABI_BOUNCE_SIZE] __attribute__((aligned(64))); // an operand lies at bounce + (address mod 64)
@@ -94,6 +95,7 @@ enum mode_bit {
     MODE_TSC_GP = 1 << 12,     // CR4.TSD and CPL 3: RDTSC raises #GP
     MODE_CS_CHECKED = 1 << 13, // CS has a base, a limit or 16-bit code: MODE_ONE, near transfers are callouts
     MODE_MMX_UD = 1 << 14,     // CR0.EM: MMX raises #UD
+    MODE_COUNTED = 1 << 30,    // blocks charge the guest's budget of instructions (the virtual clock)
     MODE_SEG_SHIFT = 16,       // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
 };
 

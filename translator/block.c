@@ -1,6 +1,7 @@
 // One block: its frame (page register, link entry, checks), the walk over the guest's instructions, and the out-of-line
 // code behind it. Pure: everything it knows comes from struct translate_input.
 #include "translator/access.h"
+#include "translator/charge.h"
 #include "translator/context.h"
 #include "translator/control.h"
 #include "translator/frame.h"
@@ -131,7 +132,7 @@ static bool has_room(const struct tctx *t) {
 }
 
 static bool must_stop(const struct tctx *t) {
-    return t->ended || t->cut || t->failed || t->out->crossing || (t->mode & MODE_ONE) ||
+    return t->ended || t->cut || t->last || t->failed || t->out->crossing || (t->mode & MODE_ONE) ||
            (t->in->self_checking && t->wrote);
 }
 
@@ -181,7 +182,9 @@ static void emit_block(struct tctx *t, enum decode_status status) {
     struct self_check check = self_check_begin(t);
     if (t->out->crossing && t->in->next_slice) // blocks outside the code map are checked by the dispatcher
         crossing_check_emit(t);
+    struct charge charge = charge_begin(t);
     emit_insns(t, status);
+    charge_finish(t, &charge);
     emit_end(t);
     self_check_finish(t, &check);
     t->out->host_size = emit_offset(e);

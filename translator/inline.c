@@ -159,6 +159,7 @@ static void emit_popf(struct tctx *t) {
     t->ended = false;
     emit_here(e, done);
     mark_begin(t, MARK_INSN, 0, false);
+    t->last = t->mode & MODE_COUNTED; // a counted block is left at its end alone
 }
 
 // ---- RDTSC ----------------------------------------------------------------------------------------------------------
@@ -170,6 +171,10 @@ static void emit_rdtsc_offset(struct tctx *t) {
     struct host_mem whole = mem_index(RAX, RDX, 0, 0), sum = mem_index(RAX, R9, 0, 0);
     if (t->mode & MODE_TSC_GP) {
         callout_raise(t, VECTOR_GP, 0);
+        return;
+    }
+    if (t->mode & MODE_COUNTED) {
+        callout_call(t, CALLOUT_RDTSC, t->insn->operand_size);
         return;
     }
     emit_rdtsc(e);

@@ -183,6 +183,7 @@ enum verify_sequence {
     SEQ_POPF,
     SEQ_RDTSC,
     SEQ_CROSSING,
+    SEQ_CHARGE,
     SEQ_LIVE,
     SEQ_COMPARE,
     SEQ_BIT_LOCKED,

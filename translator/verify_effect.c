@@ -95,6 +95,21 @@ static int effect_crossing(struct verifier *v, unsigned i, struct vstate *s) {
     return 0;
 }
 
+// The amount is that of the block, and it is left at its first instruction where the budget does not cover it.
+static int effect_charge(struct verifier *v, unsigned i, struct vstate *s) {
+    const struct vinsn *n = &v->insns[i];
+    if (n[1].disp != -(int32_t)v->in->out->insns)
+        return verify_reject(v, i + 1, "a charge of another number of instructions than the block's");
+    if (n[7].disp != -v->insns[0].disp || verify_target(v, n + 8) != v->in->stub[STUB_EXIT] || n[8].is_exit)
+        return verify_reject(v, i + 7, "a charge that leaves for another place than the block's first instruction");
+    if (verify_require_clean(v, i, s) < 0)
+        return -1;
+    verify_write(s, V_R8, KIND_TOP);
+    verify_write(s, V_R9, KIND_U32);
+    verify_write(s, V_R10, KIND_U32);
+    return 0;
+}
+
 // ---- Leaving --------------------------------------------------------------------------------------------------------
 
 static int effect_transfer(struct verifier *v, unsigned i, struct vstate *s) {
@@ -216,6 +231,7 @@ int verify_effect(struct verifier *v, unsigned i, struct vstate *s) {
     case SEQ_POPF: return effect_popf(v, i, s);
     case SEQ_RDTSC: return effect_rdtsc(v, i, s);
     case SEQ_CROSSING: return effect_crossing(v, i, s);
+    case SEQ_CHARGE: return effect_charge(v, i, s);
     case SEQ_LIVE:
         verify_write(s, V_R8, KIND_LIVE);
         s->value[0] = n->imm;

@@ -280,8 +280,16 @@ static int check_crossing(struct verifier *v) {
     return verify_reject(v, 0, "a crossing block that does not check the next page");
 }
 
+// A counted block is charged once, before anything else but its checks; another block never.
+static int check_charge(struct verifier *v) {
+    unsigned charges = 0;
+    for (unsigned i = 1; i < v->count; i += v->insns[i].covers)
+        charges += v->insns[i].sequence == SEQ_CHARGE;
+    return charges == ((v->in->mode & MODE_COUNTED) != 0) ? 0 : verify_reject(v, 0, "a block that is charged wrongly");
+}
+
 int verify_flow(struct verifier *v) {
-    if (find_exits(v) < 0 || check_marks(v) < 0 || check_crossing(v) < 0)
+    if (find_exits(v) < 0 || check_marks(v) < 0 || check_crossing(v) < 0 || check_charge(v) < 0)
         return -1;
     find_backward_jumps(v);
     return walk(v) < 0 ? -1 : verify_cycles(v);

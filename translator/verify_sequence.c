@@ -80,6 +80,25 @@ static unsigned match_crossing(const struct vinsn *n, unsigned left) {
                : 0;
 }
 
+// mov r8,[budget]; lea r8,[r8-n]; mov r9d,ecx; mov r10d,63; shrx rcx,r8,r10; jrcxz covered; mov ecx,r9d;
+// lea r8d,[r11+offset]; jmp; covered: mov ecx,r9d; mov [budget],r8: the charge of a counted block.
+static unsigned match_charge(const struct vinsn *n, unsigned left) {
+    const int32_t budget = ABI_OFFSET(budget);
+    if (left < 11 || !is_op(n, VMAP_1B, 0x8b, true) || n[0].reg != V_R8 || !is_memory_form(n, V_R15, V_NONE, 0) ||
+        n[0].disp != budget || !is_lea(n + 1, true, V_R8, V_R8, V_NONE, 0) || !is_mov(n + 2, V_R9, V_RCX))
+        return 0;
+    if (!is_mov_imm32(n + 3, V_R10) || n[3].imm != 63 || !is_shift(n + 4, 3, true, V_RCX, V_R8, V_R10))
+        return 0;
+    if (!is_op(n + 5, VMAP_1B, 0xe3, false) || n[5].imm != (uint64_t)(n[6].length + n[7].length + n[8].length) ||
+        !is_mov(n + 6, V_RCX, V_R9) || !is_lea(n + 7, false, V_R8, V_R11, V_NONE, 0) ||
+        !is_op(n + 8, VMAP_1B, 0xe9, false))
+        return 0;
+    return is_mov(n + 9, V_RCX, V_R9) && is_op(n + 10, VMAP_1B, 0x89, true) && n[10].reg == V_R8 &&
+                   is_memory_form(n + 10, V_R15, V_NONE, 0) && n[10].disp == budget
+               ? 11
+               : 0;
+}
+
 // ---- The software TLB -----------------------------------------------------------------------------------------------
 
 // r8d linear: shrx r9d,r8d,r15d; movzx r9d,r9b; mov r10d,ecx; mov ecx,[tag]; lea ecx,[rcx+r8+size-1];
@@ -234,6 +253,7 @@ void verify_find_sequences(struct verifier *v) {
         {SEQ_TRANSFER, match_transfer},
         {SEQ_LOOKUP, match_lookup},
         {SEQ_CROSSING, match_crossing},
+        {SEQ_CHARGE, match_charge},
         {SEQ_COLD, match_cold},
         {SEQ_STUB_CALL, match_stub_call},
         {SEQ_BIT_LOCKED, match_bit_locked},
