@@ -67,7 +67,8 @@ void clock_serve(struct vcpu *v) {
         return;
     uint64_t count = clock_count(v);
     if (count >= v->clock.next_reached)
-        v->clock.next_reached = v->config.clock->reached ? v->config.clock->reached(v->config.opaque, count) : UINT64_MAX;
+        v->clock.next_reached =
+            v->config.clock->reached ? v->config.clock->reached(v->config.opaque, count) : UINT64_MAX;
     fire_due(v);
     uint64_t now = clock_ns(v), budget = smaller(BUDGET_MAX, v->clock.next_reached - count);
     budget = v->clock.deadline > now ? smaller(budget, v->clock.deadline - now) : 1;

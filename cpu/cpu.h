@@ -110,8 +110,8 @@ void vcpu_destroy(struct vcpu *v);
 // thread that calls it first owns the vCPU: host signal handlers are installed for it.
 enum cpu_stop vcpu_run(struct vcpu *v);
 
-// Under the virtual clock: guest instructions completed since creation, and the time in ns, which is that count and what
-// HLT skipped and port accesses took. On the vCPU thread, or while vcpu_run is not running.
+// Under the virtual clock: guest instructions completed since creation, and the time in ns, which is that count and
+// what HLT skipped and port accesses took. On the vCPU thread, or while vcpu_run is not running.
 uint64_t vcpu_instructions(const struct vcpu *v);
 uint64_t vcpu_clock_ns(const struct vcpu *v);
 

@@ -60,8 +60,8 @@ void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const vo
     struct cpu_state state;
     vcpu_get_state(v, &state);
     visit(opaque, &state, sizeof state);
-    const uint64_t msr[] = {v->msr.sysenter_cs, v->msr.sysenter_esp, v->msr.sysenter_eip,         v->msr.efer,
-                            v->msr.pat,         v->msr.misc_enable,  v->msr.tsc_adjust,           clock_tsc(v),
+    const uint64_t msr[] = {v->msr.sysenter_cs, v->msr.sysenter_esp, v->msr.sysenter_eip, v->msr.efer,
+                            v->msr.pat,         v->msr.misc_enable,  v->msr.tsc_adjust,   clock_tsc(v),
                             v->abi.fip,         v->abi.fdp,          v->a20 ? 1u : 0u};
     visit(opaque, msr, sizeof msr);
     visit(opaque, v->abi.fx, FX_CONTROL_SIZE);

@@ -24,7 +24,7 @@ struct event_loop {
     int epoll_fd, timer_fd, wake_fd;
     pthread_t thread;
     bool started;
-    bool stepped; // no thread, no host timer
+    bool stepped;  // no thread, no host timer
     bool stopping; // accessed with __atomic
     pthread_mutex_t lock;
     // The rest belongs to whoever holds the lock.

@@ -26,8 +26,8 @@ int event_loop_start(struct event_loop *loop, struct error *err);
 // Ends the thread and waits for it: no callback runs afterwards. Not with the lock held, not from a callback.
 void event_loop_stop(struct event_loop *loop);
 
-// A loop whose clock goes only when somebody moves it: it never gets a thread, its timers fire in event_loop_fire alone,
-// and whoever calls its functions holds another loop's lock.
+// A loop whose clock goes only when somebody moves it: it never gets a thread, its timers fire in event_loop_fire
+// alone, and whoever calls its functions holds another loop's lock.
 struct event_loop *event_loop_create_stepped(struct device_clock clock, struct error *err);
 void event_loop_fire(struct event_loop *loop); // what is due, a bounded number of timers
 

@@ -76,6 +76,7 @@ void rig_open(struct rig *rig, const struct rig_options *options) {
         .no_link = options->no_link,
         .cache_mib = options->cache_mib ? options->cache_mib : 4,
         .acknowledge = acknowledge,
+        .clock = options->clock,
         .opaque = rig,
     };
     rig->vcpu = vcpu_create(&config, &err);

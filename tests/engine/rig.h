@@ -37,6 +37,7 @@ struct rig {
     unsigned access_count;
     unsigned acknowledged; // interrupts taken
     uint8_t port_value;
+    void *watcher; // of the test that runs
 };
 
 struct rig_options {
@@ -44,6 +45,7 @@ struct rig_options {
     uint32_t cache_mib;
     bool no_link;
     bool verify;
+    const struct cpu_clock *clock; // its opaque is the rig
 };
 
 void rig_open(struct rig *rig, const struct rig_options *options);

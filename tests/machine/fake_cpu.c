@@ -183,3 +183,17 @@ uint8_t fake_cpu_wait_interrupt(struct vcpu *v) {
         wait_for_news(v);
     return v->config.acknowledge(v->config.opaque);
 }
+
+uint64_t vcpu_instructions(const struct vcpu *v) {
+    (void)v;
+    return 0;
+}
+
+uint64_t vcpu_clock_ns(const struct vcpu *v) {
+    (void)v;
+    return 0;
+}
+
+void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque) {
+    visit(opaque, &v->state, sizeof v->state);
+}

@@ -116,6 +116,24 @@ static void test_crossing(void **state) {
     assert_int_equal(out.guest_size, 1);
 }
 
+// A counted block takes all its instructions at once, or none.
+static void test_charge(void **state) {
+    (void)state;
+    assert_int_equal(TRANSLATE(FLAT | MODE_COUNTED, 0x100, "\x90\x90\xeb\xfe"), TRANSLATE_OK);
+    char text[512];
+    snprintf(text, sizeof text,
+             "mov r8, qword ptr [r15 + %#x]\nlea r8, [r8 - 3]\nmov r9d, ecx\nmov r10d, 0x3f\nshrx rcx, r8, r10\n"
+             "jrcxz 0x1001002e\nmov ecx, r9d\nlea r8d, [r11 + 0x100]\njmp 0x10000100\nmov ecx, r9d\n"
+             "mov qword ptr [r15 + %#x], r8\nnop\nnop\n",
+             (unsigned)ABI_OFFSET(budget), (unsigned)ABI_OFFSET(budget));
+    expect_body(text);
+    // POPF that leaves ends the block, so that what was charged is what was executed.
+    assert_int_equal(TRANSLATE(FLAT | MODE_COUNTED, 0x100, "\x9d\x90\x90\xeb\xfe"), TRANSLATE_OK);
+    assert_int_equal(out.insns, 1);
+    assert_int_equal(TRANSLATE(FLAT, 0x100, "\x9d\x90\x90\xeb\xfe"), TRANSLATE_OK);
+    assert_int_equal(out.insns, 4);
+}
+
 static void test_page_end(void **state) {
     (void)state;
     assert_int_equal(TRANSLATE(FLAT, 0xffe, "\x90\x40"), TRANSLATE_OK);
@@ -364,6 +382,7 @@ int main(void) {
         TEST(test_frame),
         TEST(test_exit_and_cold_path),
         TEST(test_crossing),
+        TEST(test_charge),
         TEST(test_page_end),
         TEST(test_most_instructions),
         TEST(test_worst_case_fits),

@@ -33,6 +33,7 @@ static const struct {
     {"SYS_FLAGS", FIELD(sys_flags)},
     {"SEG_BASE_P", FIELD(seg_base_p)},
     {"TSC_OFFSET", FIELD(tsc_offset)},
+    {"BUDGET", FIELD(budget)},
     {"CALLOUT_ENTRY", FIELD(callout_entry)},
     {"READ4", OPERAND_WORD(0, 4, INTENT_READ, 3, 0)},
     {"READ2", OPERAND_WORD(0, 2, INTENT_READ, 3, 0)},

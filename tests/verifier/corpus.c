@@ -64,6 +64,7 @@ static uint32_t random_mode(struct corpus_random *r) {
     mode |= one_in(r, 2) ? 3u << MODE_CPL_SHIFT : 0;
     mode |= one_in(r, 2) ? MODE_IOPL_OK : 0;
     mode |= one_in(r, 4) ? MODE_TSC_GP : 0;
+    mode |= one_in(r, 4) ? MODE_COUNTED : 0;
     for (size_t i = 0; i < sizeof rare / sizeof *rare; i++)
         mode |= one_in(r, 10) ? rare[i] : 0;
     for (unsigned seg = 0; seg < 6; seg++)

@@ -348,6 +348,38 @@ static void test_modes(void **state) {
     CHECK_ALL(examples);
 }
 
+// ---- Counted blocks
+// --------------------------------------------------------------------------------------------------
+
+// The charge of `n` instructions; a block that is not covered leaves by way of `out`.
+#define CHARGE_OF(n, sign, out)                                                                                        \
+    "4d 8b 87 $BUDGET 4d 8d 40 " n " 41 89 c9 41 ba " sign " c4 c2 ab f7 c8 e3 >>go 44 89 c9 " out                     \
+    " :go 44 89 c9 4d 89 87 $BUDGET "
+#define CHARGE CHARGE_OF("fe", "3f 00 00 00", "45 8d 43 00 @jmp=EXIT")
+
+static void test_charge(void **state) {
+    (void)state;
+    static const struct example examples[] = {
+        {HEAD CHARGE END, NULL, MODE_COUNTED},
+        {HEAD CHARGE END, "charged wrongly", 0},
+        {HEAD END, "charged wrongly", MODE_COUNTED},
+        {HEAD CHARGE CHARGE END, "charged wrongly", MODE_COUNTED},
+        {HEAD CHARGE_OF("ff", "3f 00 00 00", "45 8d 43 00 @jmp=EXIT") END, "another number", MODE_COUNTED},
+        {HEAD CHARGE_OF("fe", "1f 00 00 00", "45 8d 43 00 @jmp=EXIT") END, "charged wrongly", MODE_COUNTED},
+        {HEAD CHARGE_OF("fe", "3f 00 00 00", "45 8d 43 01 @jmp=EXIT") END, "another place", MODE_COUNTED},
+        {HEAD CHARGE_OF("fe", "3f 00 00 00", "45 8d 43 00 @jmp=MISS") END, "another place", MODE_COUNTED},
+        {HEAD "4d 8b 87 $BUDGET" END, "64 bits", 0},
+    };
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        struct error err = {"accepted"};
+        hand_assemble(&block, examples[i].text, examples[i].mode);
+        block.out.insns = 2;
+        int status = verify_block(&block.check, &err);
+        if (!examples[i].rule != !status || (status && !strstr(err.text, examples[i].rule)))
+            fail_msg("%s\n%s", examples[i].text, err.text);
+    }
+}
+
 // ---- The side table and the input -----------------------------------------------------------------------------------
 
 #define EXITS HEAD "e9 >cold :cold 45 8d 83 00 01 00 00 @call=LINK " // site at 8, cold at 12, back at 24
@@ -407,10 +439,10 @@ static void test_self_check(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_instructions), cmocka_unit_test(test_registers), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_vcpu),         cmocka_unit_test(test_lookup),    cmocka_unit_test(test_control),
-        cmocka_unit_test(test_modes),        cmocka_unit_test(test_exits),     cmocka_unit_test(test_input),
-        cmocka_unit_test(test_self_check),
+        cmocka_unit_test(test_instructions), cmocka_unit_test(test_registers),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_vcpu),         cmocka_unit_test(test_lookup),     cmocka_unit_test(test_control),
+        cmocka_unit_test(test_modes),        cmocka_unit_test(test_charge),     cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_input),        cmocka_unit_test(test_self_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
