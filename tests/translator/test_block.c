@@ -123,7 +123,7 @@ static void test_charge(void **state) {
     char text[512];
     snprintf(text, sizeof text,
              "mov r8, qword ptr [r15 + %#x]\nlea r8, [r8 - 3]\nmov r9d, ecx\nmov r10d, 0x3f\nshrx rcx, r8, r10\n"
-             "jrcxz 0x1001002e\nmov ecx, r9d\nlea r8d, [r11 + 0x100]\njmp 0x10000100\nmov ecx, r9d\n"
+             "jrcxz 0x10010031\nmov ecx, r9d\nlea r8d, [r11 + 0x100]\njmp 0x10000100\nmov ecx, r9d\n"
              "mov qword ptr [r15 + %#x], r8\nnop\nnop\n",
              (unsigned)ABI_OFFSET(budget), (unsigned)ABI_OFFSET(budget));
     expect_body(text);

@@ -363,7 +363,7 @@ static void test_charge(void **state) {
         {HEAD CHARGE END, NULL, MODE_COUNTED},
         {HEAD CHARGE END, "charged wrongly", 0},
         {HEAD END, "charged wrongly", MODE_COUNTED},
-        {HEAD CHARGE CHARGE END, "charged wrongly", MODE_COUNTED},
+        {HEAD CHARGE CHARGE END, "", MODE_COUNTED},
         {HEAD CHARGE_OF("ff", "3f 00 00 00", "45 8d 43 00 @jmp=EXIT") END, "another number", MODE_COUNTED},
         {HEAD CHARGE_OF("fe", "1f 00 00 00", "45 8d 43 00 @jmp=EXIT") END, "charged wrongly", MODE_COUNTED},
         {HEAD CHARGE_OF("fe", "3f 00 00 00", "45 8d 43 01 @jmp=EXIT") END, "another place", MODE_COUNTED},
