@@ -236,8 +236,7 @@ static bool take_event(struct ringshade *machine, enum ringshade_stop *stop) {
     } order[] = {
         {MACHINE_EVENT_DEBUG_EXIT, RINGSHADE_STOP_DEBUG_EXIT}, {MACHINE_EVENT_KILL, RINGSHADE_STOP_DEBUGGER},
         {MACHINE_EVENT_CONSOLE, RINGSHADE_STOP_CONSOLE},       {MACHINE_EVENT_REQUEST, RINGSHADE_STOP_REQUEST},
-        {MACHINE_EVENT_TIMEOUT, RINGSHADE_STOP_TIMEOUT},
-        {MACHINE_EVENT_COUNT, RINGSHADE_STOP_COUNT},
+        {MACHINE_EVENT_TIMEOUT, RINGSHADE_STOP_TIMEOUT},       {MACHINE_EVENT_COUNT, RINGSHADE_STOP_COUNT},
     };
     unsigned events = atomic_load(&machine->events);
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {

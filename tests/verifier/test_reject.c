@@ -368,7 +368,7 @@ static void test_charge(void **state) {
         {HEAD CHARGE_OF("fe", "1f 00 00 00", "45 8d 43 00 @jmp=EXIT") END, "charged wrongly", MODE_COUNTED},
         {HEAD CHARGE_OF("fe", "3f 00 00 00", "45 8d 43 01 @jmp=EXIT") END, "another place", MODE_COUNTED},
         {HEAD CHARGE_OF("fe", "3f 00 00 00", "45 8d 43 00 @jmp=MISS") END, "another place", MODE_COUNTED},
-        {HEAD "4d 8b 87 $BUDGET" END, "64 bits", 0},
+        {HEAD "4d 8b 87 $BUDGET" END, "64-bit operand", 0},
     };
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
         struct error err = {"accepted"};
