@@ -5,12 +5,14 @@
 
 void help_print(FILE *out) {
     fputs("Usage: ringshade run --kernel FILE [OPTION]...\n"
+          "       ringshade explain [OPTION]... FILE|-\n"
           "       ringshade --help | --version\n"
           "\n"
           "Ringshade runs an unmodified 32-bit PC operating system in an ordinary process, by translating its code.\n"
           "\n"
           "Commands:\n"
-          "  run    boot a kernel; 'ringshade run --help' lists the options\n",
+          "  run      boot a kernel; 'ringshade run --help' lists the options\n"
+          "  explain  show what machine code becomes, and why; 'ringshade explain --help' lists the options\n",
           out);
 }
 
@@ -51,6 +53,21 @@ void help_print_run(FILE *out) {
           "\n"
           "Exit status: 0 halt or left by Ctrl-A x; (v<<1)|1 after a write of v to the debug-exit port;\n"
           "2 bad input or unusable host; 4 triple fault; 6 timeout; 8 error of the monitor; 128+N signal N.\n",
+          out);
+}
+
+void help_print_explain(FILE *out) {
+    fputs("Usage: ringshade explain [OPTION]... FILE|-\n"
+          "\n"
+          "Prints the machine code in FILE, or on standard input, with the class of each instruction, how it is "
+          "translated\n"
+          "and why, and the host code that it becomes.\n"
+          "\n"
+          "  --format auto|raw|hex|elf  what FILE is: raw bytes, hexadecimal text, a 32-bit ELF file; default auto\n"
+          "  --address HEX              where raw bytes and text begin; default 0\n"
+          "  --mode 32|16|real          the size of the code, in protected mode or in real mode; default 32\n"
+          "  --cpl 0|1|2|3              the privilege that it runs with (IOPL is 0); default 0\n"
+          "  --mmu direct|soft          the form of its memory operands; default direct\n",
           out);
 }
 

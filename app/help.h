@@ -4,8 +4,9 @@
 
 #include <stdio.h>
 
-void help_print(FILE *out);     // ringshade --help
-void help_print_run(FILE *out); // ringshade run --help
+void help_print(FILE *out);         // ringshade --help
+void help_print_run(FILE *out);     // ringshade run --help
+void help_print_explain(FILE *out); // ringshade explain --help
 void help_print_version(FILE *out);
 
 #endif

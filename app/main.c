@@ -1,4 +1,5 @@
 // The command line: finds the subcommand and hands over to its file.
+#include "app/explain.h"
 #include "app/help.h"
 #include "app/run.h"
 
@@ -9,6 +10,8 @@ int main(int argc, char **argv) {
     const char *command = argc > 1 ? argv[1] : "";
     if (!strcmp(command, "run"))
         return run_main(argc - 1, argv + 1);
+    if (!strcmp(command, "explain"))
+        return explain_main(argc - 1, argv + 1);
     if (!strcmp(command, "--help") || !strcmp(command, "-h") || !strcmp(command, "help")) {
         help_print(stdout);
         return RUN_STATUS_OK;

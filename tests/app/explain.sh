@@ -1,0 +1,61 @@
+#!/bin/bash
+# explain.sh RINGSHADE: what `ringshade explain` prints, and how it refuses bad input.
+set -u
+ringshade=$1
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+# shows TEXT PATTERN [OPTION...]: the explanation of the hexadecimal TEXT has a line that matches.
+shows() {
+    local text=$1 pattern=$2
+    shift 2
+    if ! printf '%s\n' "$text" | "$ringshade" explain "$@" - >"$scratch/out" 2>"$scratch/err" ||
+        ! grep -Eq -- "$pattern" "$scratch/out"; then
+        echo "explain $* of '$text' does not show: $pattern"
+        cat "$scratch/out" "$scratch/err"
+        failures=$((failures + 1))
+    fi
+}
+
+# refuses PATTERN ARGUMENT...: one line on stderr, nothing else, status 2.
+refuses() {
+    local pattern=$1
+    shift
+    "$ringshade" explain "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+    local status=$?
+    if [ $status -ne 2 ] || [ -s "$scratch/out" ] || [ "$(wc -l <"$scratch/err")" -ne 1 ] ||
+        ! grep -q -- "$pattern" "$scratch/err"; then
+        echo "explain $*: status $status, expected 2 and one line with: $pattern"
+        cat "$scratch/err"
+        failures=$((failures + 1))
+    fi
+}
+
+shows 'b8 05 00 00 00' 'mov eax, 5 +innocuous, identity$'
+shows '0xfa, 0x90 # a comment: cli' 'cli +privileged, inline: '
+shows '0f 01 e0' '\| call <callout SMSW>'
+shows '8b 01' '\| mov eax, dword ptr gs:\[ecx\]'
+shows '8b 01' '<software-TLB miss>' --mmu soft
+shows '8b 01' '\[rcx|\[r9\*4 \+ tlb\[1\].ntag_read\]' --mmu soft --cpl 3
+shows 'f4' 'callout RAISE' --cpl 3
+shows 'b8 05 00' 'mov ax, 5 ' --mode 16
+shows 'ea 00 00 00 f0' '^  00007c00 .*sensitive' --mode real --address 7c00
+shows 'f3 a4 c3' '^2 instructions in 2 blocks|^2 instructions in 1 block'
+shows '0f 0b' '^1 instructions in 1 blocks; 2 bytes of guest code become'
+refuses 'no file given'
+refuses 'more than one file' a b
+refuses 'unknown option' --bogus a
+refuses 'needs a value' --mode
+refuses 'is not 16, 32 or real' --mode 64 a
+refuses 'is not 0, 1, 2 or 3' --cpl 4 a
+refuses 'is not direct or soft' --mmu adaptive a
+refuses 'hexadecimal address' --address xyz a
+refuses 'no privilege levels' --mode real --cpl 3 a
+refuses 'cannot open' "$scratch/nothing"
+refuses 'is empty' /dev/null
+refuses 'is not an ELF file' --format elf "$0"
+refuses 'is not a list of hexadecimal bytes' --format hex "$0"
+
+echo "$failures failures"
+[ $failures -eq 0 ]
