@@ -13,7 +13,7 @@
 
 #define HEADER 8u
 
-enum { DO_SELF_CHECKING = 1, DO_SOFT_MAP = 2, DO_VERIFY_ONLY = 4, DO_NO_NEXT = 8, DO_DECODE = 16 };
+enum { DO_SELF_CHECKING = 1, DO_SOFT_MAP = 2, DO_VERIFY_ONLY = 4, DO_NO_NEXT = 8, DO_DECODE = 16, DO_NO_SPLIT_LOCKS = 32 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -73,6 +73,7 @@ static void translate(struct buffers *b, uint32_t mode, unsigned what, uint32_t 
                                  .mode = mode,
                                  .soft_map = what & DO_SOFT_MAP ? b->soft_map : NULL,
                                  .self_checking = what & DO_SELF_CHECKING,
+                                 .no_split_locks = what & DO_NO_SPLIT_LOCKS,
                                  .live = what & DO_SELF_CHECKING ? CORPUS_LIVE : 0,
                                  .next_live = what & DO_SELF_CHECKING ? CORPUS_NEXT_LIVE : 0,
                                  .code_rw = b->code,
