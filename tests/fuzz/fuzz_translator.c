@@ -13,7 +13,14 @@
 
 #define HEADER 8u
 
-enum { DO_SELF_CHECKING = 1, DO_SOFT_MAP = 2, DO_VERIFY_ONLY = 4, DO_NO_NEXT = 8, DO_DECODE = 16, DO_NO_SPLIT_LOCKS = 32 };
+enum {
+    DO_SELF_CHECKING = 1,
+    DO_SOFT_MAP = 2,
+    DO_VERIFY_ONLY = 4,
+    DO_NO_NEXT = 8,
+    DO_DECODE = 16,
+    DO_NO_SPLIT_LOCKS = 32
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

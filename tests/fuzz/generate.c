@@ -165,12 +165,13 @@ static bool is_control_register(const struct fuzz_template *t) {
 }
 
 // Registers that an instruction uses as addresses or counts by itself.
-static void prepare_implicit(struct builder *b, const struct fuzz_template *t, const struct table_row *row) {
+static void prepare_implicit(struct builder *b, const struct fuzz_template *t, const struct table_row *row,
+                             uint32_t base) {
     unsigned mnemonic_reads = t->read;
     if (is_string(row)) {
         for (unsigned reg = 6; reg <= 7; reg++)
             if ((mnemonic_reads >> reg & 1) && (!(b->known >> reg & 1) || chance(b, 40)))
-                append_mov(b, reg, target_address(b, 4), false);
+                append_mov(b, reg, target_address(b, 4) - (reg == 6 ? base : 0), false);
         if (chance(b, 70))
             append_mov(b, 1, chance(b, 90) ? any(b, 40) : any(b, 0x3000), false);
     } else if (is_stack(row)) {
@@ -179,9 +180,9 @@ static void prepare_implicit(struct builder *b, const struct fuzz_template *t, c
         else if (!(b->known >> 4 & 1) || chance(b, 25))
             append_mov(b, 4, target_address(b, 4) + any(b, 2) * 4, false);
     } else if (strcmp(row->name, "XLAT") == 0) {
-        append_mov(b, 3, target_address(b, 1) - any(b, 64), false);
+        append_mov(b, 3, target_address(b, 1) - any(b, 64) - base, false);
     } else if (strncmp(row->name, "MASKMOV", 7) == 0) {
-        append_mov(b, 7, target_address(b, 8), false);
+        append_mov(b, 7, target_address(b, 8) - base, false);
     } else if (is_bit_test(t) && chance(b, 85)) {
         append_mov(b, t->bytes[t->modrm_at] >> 3 & 7, any(b, 4096) - 2048, false);
     }
@@ -218,16 +219,18 @@ static void append_template(struct builder *b, const struct fuzz_row *row) {
     uint8_t bytes[24];
     unsigned n = 0, at_modrm = 0;
     uint32_t address = target_address(b, t->size ? t->size : 1);
-    prepare_implicit(b, t, row->row);
+    bool implied =
+        is_string(row->row) || strcmp(row->row->name, "XLAT") == 0 || strncmp(row->row->name, "MASKMOV", 7) == 0;
+    uint8_t override = (memory || implied) && chance(b, implied ? 20 : 7) ? overrides[any(b, sizeof overrides)] : 0;
+    uint32_t base = override >= 0x64 ? FUZZ_DATA : 0;
+    prepare_implicit(b, t, row->row, base);
     if (memory && t->modrm_at)
         prepare_base(b, address);
     if (chance(b, memory && row->row->lockable ? 10 : 1) && !is_control_register(t)) // an alias of CR8 on AMD's
         bytes[n++] = 0xf0;
-    if ((memory || is_string(row->row)) && chance(b, 7)) {
-        bytes[n] = overrides[any(b, sizeof overrides)];
-        if (bytes[n++] >= 0x64)
-            address -= FUZZ_DATA;
-    }
+    if (override)
+        bytes[n++] = override;
+    address -= base;
     at_modrm = n + t->modrm_at;
     memcpy(bytes + n, t->bytes, t->length);
     n += t->length;
@@ -324,7 +327,7 @@ static void append_indirect(struct builder *b) {
 }
 
 static void append_return(struct builder *b) {
-    uint8_t plain[1] = {0xc3}, more[3] = {0xc2, (uint8_t)any(b, 32), 0}, push[5] = {0x68};
+    uint8_t plain[1] = {0xc3}, more[3] = {0xc2, (uint8_t)any(b, 256), (uint8_t)any(b, 2)}, push[5] = {0x68};
     bool reachable = chance(b, 85);
     append_mov(b, 4, reachable ? inside(b, 16, 1) + 12 : chance(b, 50) ? PAGE(3) - 2 : PAGE(6) + 8, false);
     if (reachable)
