@@ -13,14 +13,8 @@
 
 #define HEADER 8u
 
-enum {
-    DO_SELF_CHECKING = 1,
-    DO_SOFT_MAP = 2,
-    DO_VERIFY_ONLY = 4,
-    DO_NO_NEXT = 8,
-    DO_DECODE = 16,
-    DO_NO_SPLIT_LOCKS = 32
-};
+enum { DO_SELF_CHECKING = 1, DO_SOFT_MAP = 2, DO_NO_NEXT = 4, DO_NO_SPLIT_LOCKS = 8 }; // bits of what to do
+enum { TASK_SHIFT = 6, TASK_DECODE = 2, TASK_VERIFY = 3 }; // its upper two bits; else translate
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -167,9 +161,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mode = sensible_mode(mode);
     if (b.page && b.next && b.code && b.out) {
         place(&b, offset & 4095u, data + HEADER, size - HEADER);
-        if (data[4] & DO_VERIFY_ONLY)
+        if (data[4] >> TASK_SHIFT == TASK_VERIFY)
             verify_anything(&b, mode, data + HEADER, size - HEADER);
-        else if (data[4] & DO_DECODE)
+        else if (data[4] >> TASK_SHIFT == TASK_DECODE)
             decode_all(mode & MODE_CODE32, data + HEADER, size - HEADER);
         else
             translate(&b, mode, data[4], offset & 4095u);
