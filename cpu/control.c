@@ -4,7 +4,8 @@
 
 #define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 // What CPUID announces; every other bit is reserved and faults.
-#define CR4_DEFINED (CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+#define CR4_DEFINED                                                                                                    \
+    (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 #define CR0_FLUSHES (CR0_PG | CR0_PE | CR0_WP | CR0_CD | CR0_NW) // the last two load the PDPTEs
 #define CR4_FLUSHES (CR4_PSE | CR4_PAE | CR4_PGE)
 #define EFER_NXE    (1u << 11)

@@ -9,6 +9,7 @@
 #define SIGNATURE 0x000106cau
 
 #define LEAF1_EDX_FPU          (1u << 0)
+#define LEAF1_EDX_VME          (1u << 1)
 #define LEAF1_EDX_DE           (1u << 2)
 #define LEAF1_EDX_PSE          (1u << 3)
 #define LEAF1_EDX_TSC          (1u << 4)
@@ -33,8 +34,9 @@
 #define EXT7_EDX_INVARIANT_TSC (1u << 8)
 
 #define ANNOUNCED_EDX                                                                                                  \
-    (LEAF1_EDX_FPU | LEAF1_EDX_DE | LEAF1_EDX_PSE | LEAF1_EDX_TSC | LEAF1_EDX_MSR | LEAF1_EDX_PAE | LEAF1_EDX_CX8 |    \
-     LEAF1_EDX_SEP | LEAF1_EDX_PGE | LEAF1_EDX_CMOV | LEAF1_EDX_MMX | LEAF1_EDX_FXSR | LEAF1_EDX_SSE | LEAF1_EDX_SSE2)
+    (LEAF1_EDX_FPU | LEAF1_EDX_VME | LEAF1_EDX_DE | LEAF1_EDX_PSE | LEAF1_EDX_TSC | LEAF1_EDX_MSR | LEAF1_EDX_PAE |    \
+     LEAF1_EDX_CX8 | LEAF1_EDX_SEP | LEAF1_EDX_PGE | LEAF1_EDX_CMOV | LEAF1_EDX_MMX | LEAF1_EDX_FXSR | LEAF1_EDX_SSE | \
+     LEAF1_EDX_SSE2)
 
 enum { LAST_BASIC = 0x16, LAST_EXTENDED = 0x80000008u, PHYSICAL_BITS = MMU_PHYSICAL_BITS, LINEAR_BITS = 32 };
 

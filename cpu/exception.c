@@ -76,14 +76,20 @@ static int read_handler(struct vcpu *v, uint32_t selector, uint32_t ext, uint64_
         return cpu_raise_error(v, VECTOR_GP, selector_error(selector, ext));
     if (!(attr & ATTR_P))
         return cpu_raise_error(v, VECTOR_NP, selector_error(selector, ext));
+    // Out of virtual-8086 mode the way leads to ring 0 (SDM vol. 2A, INT n, INTERRUPT-FROM-VIRTUAL-8086-MODE).
+    if ((v->abi.sys_flags & EFLAGS_VM) && (attr_is_conforming(attr) || attr_dpl(attr) != 0))
+        return cpu_raise_error(v, VECTOR_GP, selector_error(selector, ext));
     *ring = attr_is_conforming(attr) ? v->cpl : attr_dpl(attr);
     return 0;
 }
 
 // Pushes what the handler's IRET will pop. The stack is that of the handler.
 static int push_frame(struct vcpu *v, const struct event *event, bool inner, unsigned size, struct cpu_stack *stack) {
-    uint32_t items[6];
+    static const uint8_t data[] = {CPU_SEG_GS, CPU_SEG_FS, CPU_SEG_DS, CPU_SEG_ES};
+    uint32_t items[10];
     unsigned count = 0;
+    for (unsigned i = 0; i < sizeof data && (v->abi.sys_flags & EFLAGS_VM); i++)
+        items[count++] = v->seg[data[i]].selector;
     if (inner) {
         items[count++] = v->seg[CPU_SEG_SS].selector;
         items[count++] = v->abi.gpr[CPU_ESP];
@@ -99,14 +105,19 @@ static int push_frame(struct vcpu *v, const struct event *event, bool inner, uns
     return cpu_stack_push(v, stack, items, count, size);
 }
 
+// Those of virtual-8086 mode mean nothing to the handler.
+static void drop_data_segments(struct vcpu *v) {
+    static const uint8_t data[] = {CPU_SEG_ES, CPU_SEG_DS, CPU_SEG_FS, CPU_SEG_GS};
+    for (unsigned i = 0; i < sizeof data; i++)
+        cpu_commit_fields(v, data[i], 0, 0, 0, 0);
+}
+
 static int deliver(struct vcpu *v, const struct event *event) {
     uint32_t ext = event->kind != EVENT_SOFTWARE;
     uint64_t gate, descriptor;
     unsigned ring;
     if (!cpu_protected(v))
         return cpu_real_interrupt(v, event->vector, event->eip);
-    if (v->abi.sys_flags & EFLAGS_VM)
-        return cpu_stop_unsupported(v, "an exception or interrupt in virtual-8086 mode");
     if (read_gate(v, event, ext, &gate) < 0)
         return -1;
     uint32_t selector = (uint32_t)gate >> 16, type = descriptor_attr(gate) & ATTR_TYPE;
@@ -136,6 +147,8 @@ static int deliver(struct vcpu *v, const struct event *event) {
         return -1;
 
     code.attr |= ATTR_ACCESSED;
+    if (v->abi.sys_flags & EFLAGS_VM)
+        drop_data_segments(v);
     v->abi.sys_flags &= ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | (interrupt_gate ? EFLAGS_IF : 0));
     if (inner)
         cpu_commit_segment(v, CPU_SEG_SS, &stack.segment);

@@ -83,13 +83,13 @@ static int iret(struct vcpu *v, unsigned size, uint32_t next) {
     if (!cpu_protected(v))
         return cpu_real_iret(v, size);
     if (v->abi.sys_flags & EFLAGS_VM)
-        return cpu_stop_unsupported(v, "IRET in virtual-8086 mode");
+        return cpu_v86_iret(v, size);
     if (v->abi.sys_flags & EFLAGS_NT)
         return cpu_task_return(v, next);
     if (cpu_stack_peek(v, 0, frame, 3, size) < 0)
         return -1;
     if (size == 4 && (frame[2] & EFLAGS_VM) && v->cpl == 0)
-        return cpu_stop_unsupported(v, "IRET to virtual-8086 mode");
+        return cpu_v86_enter(v);
     uint32_t mask = writable_flags(v, size);
     if (cpu_return_far(v, frame[0], frame[1] & 0xffff, 3 * size, 0, size) < 0)
         return -1;

@@ -78,5 +78,7 @@ int cpu_real_iret(struct vcpu *v, unsigned size) {
     cpu_stack_release(v, 3 * size);
     go_to(v, frame[1] & 0xffff, frame[0]);
     cpu_set_eflags(v, v->dr[7] & 0xff ? frame[2] : frame[2] & ~EFLAGS_RF, mask);
+    if (v->abi.sys_flags & EFLAGS_RF) // the dispatcher clears it after the next instruction
+        engine_arm(v);
     return 0;
 }

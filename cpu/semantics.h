@@ -212,6 +212,18 @@ int cpu_real_far(struct vcpu *v, uint32_t selector, uint32_t eip, unsigned size,
 int cpu_real_return(struct vcpu *v, uint32_t release, unsigned size);
 int cpu_real_iret(struct vcpu *v, unsigned size);
 
+// ---- v86.c ---------------------------------------------------------------------------------------------------------
+
+// IRET from CPL 0 to virtual-8086 mode: nine doublewords on the stack. 0 or -1.
+int cpu_v86_enter(struct vcpu *v);
+// IRET, and INT n (not INT3, INTO and INT1), executed in virtual-8086 mode. 0 or -1.
+int cpu_v86_iret(struct vcpu *v, unsigned size);
+int cpu_v86_software(struct vcpu *v, uint8_t vector, uint32_t next);
+// What PUSHF pushes there. 0 or -1.
+int cpu_v86_pushf(struct vcpu *v, unsigned size, uint32_t *image);
+// Do CLI and STI mean VIF here: CPL 3 without IOPL, under CR4.VME in virtual-8086 mode and under CR4.PVI elsewhere?
+bool cpu_virtual_if(const struct vcpu *v);
+
 // ---- iret.c --------------------------------------------------------------------------------------------------------
 
 // The common part of IRET and far RET: loads CS:EIP with the checks of a return, and SS:ESP when the ring becomes an

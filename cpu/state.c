@@ -71,6 +71,8 @@ void cpu_mode_update(struct vcpu *v) {
         mode |= MODE_TSC_GP;
     if (user && (v->cr0 & CR0_AM) && (v->abi.sys_flags & EFLAGS_AC))
         mode |= MODE_ALIGN;
+    if (v->abi.sys_flags & EFLAGS_VM)
+        mode |= MODE_V86;
     v->mode = mode;
     engine_mode_changed(v);
 }

@@ -96,6 +96,7 @@ enum mode_bit {
     MODE_CS_CHECKED = 1 << 13, // CS has a base, a limit or 16-bit code: MODE_ONE, near transfers are callouts
     MODE_MMX_UD = 1 << 14,     // CR0.EM: MMX raises #UD
     MODE_COUNTED = 1 << 30,    // blocks charge the guest's budget of instructions (the virtual clock)
+    MODE_V86 = 1 << 15,        // virtual-8086 mode: POPF needs IOPL, LLDT and LTR are #UD
     MODE_SEG_SHIFT = 16,       // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
 };
 
@@ -211,13 +212,14 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(CPUID, heavy)                                                                                                    \
     X(SYSENTER, light)                                                                                                 \
     X(SYSEXIT, light)                                                                                                  \
-    X(CLI, light)   /* where IOPL does not allow it in line */                                                         \
-    X(STI, light)   /* every STI with IF clear before, or without IOPL: opens the shadow */                            \
-    X(PUSHF, light) /* V86 or checked stack only */                                                                    \
-    X(POPF, light)  /* r9 = the popped value, extra = size; ESP is already past it if it returns or leaves */          \
-    X(BOUND, heavy) /* r9 = RM word, other = register */                                                               \
-    X(ENTER, heavy) /* r9 = frame size | level << 16; extra = operand size */                                          \
-    X(PUSHA, heavy) /* extra = operand size */                                                                         \
+    X(CLI, light)      /* where IOPL does not allow it in line */                                                      \
+    X(STI, light)      /* every STI with IF clear before, or without IOPL: opens the shadow */                         \
+    X(PUSHF, light)    /* V86 or checked stack only */                                                                 \
+    X(POPF, light)     /* r9 = the popped value, extra = size; ESP is already past it if it returns or leaves */       \
+    X(POPF_VME, light) /* virtual-8086 mode without IOPL: the whole instruction */                                     \
+    X(BOUND, heavy)    /* r9 = RM word, other = register */                                                            \
+    X(ENTER, heavy)    /* r9 = frame size | level << 16; extra = operand size */                                       \
+    X(PUSHA, heavy)    /* extra = operand size */                                                                      \
     X(POPA, heavy)                                                                                                     \
     X(BCD, light)     /* r9 = the opcode byte (27 2F 37 3F D4 D5 D6) | immediate << 8 */                               \
     X(FPU_ENV, heavy) /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR: r9 = RM word, other = enum fpu_env */            \

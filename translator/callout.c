@@ -166,7 +166,10 @@ static bool never_returns(unsigned id) {
 void callout_emit(struct tctx *t) {
     const struct table_row *row = table_find_insn(t->insn);
     if (row->privilege == PRIVILEGE_CPL0 && mode_cpl(t->mode) != 0) {
-        callout_raise(t, VECTOR_GP, 0);
+        if ((t->mode & MODE_V86) && (row->callout == CALLOUT_LLDT || row->callout == CALLOUT_LTR))
+            callout_raise(t, VECTOR_UD, -1); // no instructions of that mode
+        else
+            callout_raise(t, VECTOR_GP, 0);
         return;
     }
     if (row->callout == CALLOUT_LOAD_SEG) {

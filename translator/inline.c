@@ -131,6 +131,10 @@ static uint32_t popf_system_mask(const struct tctx *t) {
 static void emit_popf(struct tctx *t) {
     struct emitter *e = &t->e;
     unsigned size = t->insn->operand_size;
+    if ((t->mode & (MODE_V86 | MODE_IOPL_OK)) == MODE_V86) {
+        callout_call(t, CALLOUT_POPF_VME, size);
+        return;
+    }
     access_emit(
         t, &(struct access){.ref = ref_stack(t, 0), .size = (uint16_t)size, .intent = INTENT_READ, .op = op_pop_image});
     emit_mov_r32_m32(e, R10, &sys_flags);

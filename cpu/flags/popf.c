@@ -2,12 +2,12 @@
 // the tables of these instructions; vol. 3A 6.8.1. Light code: general registers only, no library calls.
 #include "cpu/semantics.h"
 
-static bool virtual_8086(const struct vcpu *v) {
-    return v->abi.sys_flags & EFLAGS_VM;
-}
-
 enum callout_result callout_CLI(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
+    if (cpu_virtual_if(v)) {
+        v->abi.sys_flags &= ~EFLAGS_VIF;
+        return CALLOUT_CONTINUE;
+    }
     if (cpu_protected(v) && v->cpl > cpu_iopl(v)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
@@ -18,6 +18,10 @@ enum callout_result callout_CLI(struct vcpu *v, uint32_t r8, uint32_t r9, uint32
 
 enum callout_result callout_STI(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9;
+    if (cpu_virtual_if(v) && !(v->abi.sys_flags & EFLAGS_VIP)) {
+        v->abi.sys_flags |= EFLAGS_VIF;
+        return CALLOUT_CONTINUE;
+    }
     if (cpu_protected(v) && v->cpl > cpu_iopl(v)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
@@ -35,11 +39,9 @@ enum callout_result callout_STI(struct vcpu *v, uint32_t r8, uint32_t r9, uint32
 
 enum callout_result callout_PUSHF(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9;
-    if (virtual_8086(v) && cpu_iopl(v) < 3) {
-        cpu_raise_error(v, VECTOR_GP, 0);
-        return CALLOUT_FAULT;
-    }
     uint32_t image = cpu_eflags(v) & ~(EFLAGS_VM | EFLAGS_RF);
+    if ((v->abi.sys_flags & EFLAGS_VM) && cpu_v86_pushf(v, CALLOUT_EXTRA(word), &image) < 0)
+        return CALLOUT_FAULT;
     struct cpu_stack stack;
     cpu_stack_current(v, &stack);
     if (cpu_stack_push(v, &stack, &image, 1, CALLOUT_EXTRA(word)) < 0)
@@ -50,10 +52,6 @@ enum callout_result callout_PUSHF(struct vcpu *v, uint32_t r8, uint32_t r9, uint
 
 enum callout_result callout_POPF(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8;
-    if (virtual_8086(v) && cpu_iopl(v) < 3) {
-        cpu_raise_error(v, VECTOR_GP, 0);
-        return CALLOUT_FAULT;
-    }
     uint32_t mask = EFLAGS_LIVE | EFLAGS_TF | EFLAGS_NT;
     if (CALLOUT_EXTRA(word) == 4) {
         mask |= EFLAGS_AC | EFLAGS_ID;

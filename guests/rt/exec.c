@@ -46,7 +46,8 @@ void hook_set(u8 vector, trap_hook hook) {
 }
 
 static void capture(const struct trap_frame *f, struct trap *t) {
-    bool inner = (f->cs & 3) != 0;
+    bool v86 = f->eflags & FLAG_VM, inner = v86 || (f->cs & 3) != 0;
+    const u32 *data = &f->ss + 1; // ES DS FS GS of virtual-8086 mode
     t->r = (struct regs){.edi = f->edi,
                          .esi = f->esi,
                          .ebp = f->ebp,
@@ -57,10 +58,10 @@ static void capture(const struct trap_frame *f, struct trap *t) {
                          .eip = f->eip,
                          .eflags = f->eflags,
                          .cs = f->cs & 0xffff,
-                         .ds = f->ds & 0xffff,
-                         .es = f->es & 0xffff,
-                         .fs = f->fs & 0xffff,
-                         .gs = f->gs & 0xffff,
+                         .ds = (v86 ? data[1] : f->ds) & 0xffff,
+                         .es = (v86 ? data[0] : f->es) & 0xffff,
+                         .fs = (v86 ? data[2] : f->fs) & 0xffff,
+                         .gs = (v86 ? data[3] : f->gs) & 0xffff,
                          .esp = inner ? f->esp : (u32)&f->esp,
                          .ss = inner ? f->ss & 0xffff : SEL_KDATA};
     t->vector = f->vector;
@@ -92,7 +93,7 @@ void trap_dispatch(struct trap_frame *frame) {
 
 void exec_init(void) {
     traps.cr0 = read_cr0() & ~(CR0_PG | CR0_TS | CR0_EM | CR0_WP | CR0_AM);
-    traps.cr4 = read_cr4() & ~(CR4_PSE | CR4_PAE | CR4_PGE | CR4_TSD);
+    traps.cr4 = read_cr4() & ~(CR4_VME | CR4_PVI | CR4_PSE | CR4_PAE | CR4_PGE | CR4_TSD);
     exec_reset();
 }
 

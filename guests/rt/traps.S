@@ -65,6 +65,8 @@ exec_enter:
     push %edi
     mov 20(%esp), %eax
     mov %esp, exec_saved_esp
+    testl $0x20000, EFLAGS(%eax)
+    jnz exec_enter_v86
     testl $3, CS(%eax)
     jz 1f
     pushl SS(%eax)
@@ -87,6 +89,25 @@ exec_enter:
     pushl DS(%eax)
     mov EAX(%eax), %eax
     pop %ds
+    iret
+
+exec_enter_v86: // the segment registers are part of the frame
+    pushl GS(%eax)
+    pushl FS(%eax)
+    pushl DS(%eax)
+    pushl ES(%eax)
+    pushl SS(%eax)
+    pushl ESP(%eax)
+    pushl EFLAGS(%eax)
+    pushl CS(%eax)
+    pushl EIP(%eax)
+    mov EDI(%eax), %edi
+    mov ESI(%eax), %esi
+    mov EBP(%eax), %ebp
+    mov EBX(%eax), %ebx
+    mov EDX(%eax), %edx
+    mov ECX(%eax), %ecx
+    mov EAX(%eax), %eax
     iret
 
 // void exec_leave(void): called on the trap's stack; returns to the caller of exec_enter.
