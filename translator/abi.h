@@ -212,19 +212,19 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(CPUID, heavy)                                                                                                    \
     X(SYSENTER, light)                                                                                                 \
     X(SYSEXIT, light)                                                                                                  \
-    X(CLI, light)      /* where IOPL does not allow it in line */                                                      \
-    X(STI, light)      /* every STI with IF clear before, or without IOPL: opens the shadow */                         \
-    X(PUSHF, light)    /* V86 or checked stack only */                                                                 \
-    X(POPF, light)     /* r9 = the popped value, extra = size; ESP is already past it if it returns or leaves */       \
-    X(POPF_VME, light) /* virtual-8086 mode without IOPL: the whole instruction */                                     \
-    X(BOUND, heavy)    /* r9 = RM word, other = register */                                                            \
-    X(ENTER, heavy)    /* r9 = frame size | level << 16; extra = operand size */                                       \
-    X(PUSHA, heavy)    /* extra = operand size */                                                                      \
+    X(CLI, light)   /* where IOPL does not allow it in line */                                                         \
+    X(STI, light)   /* every STI with IF clear before, or without IOPL: opens the shadow */                            \
+    X(PUSHF, light) /* V86 or checked stack only */                                                                    \
+    X(POPF, light)  /* r9 = the popped value, extra = size; ESP is already past it if it returns or leaves */          \
+    X(BOUND, heavy) /* r9 = RM word, other = register */                                                               \
+    X(ENTER, heavy) /* r9 = frame size | level << 16; extra = operand size */                                          \
+    X(PUSHA, heavy) /* extra = operand size */                                                                         \
     X(POPA, heavy)                                                                                                     \
-    X(BCD, light)     /* r9 = the opcode byte (27 2F 37 3F D4 D5 D6) | immediate << 8 */                               \
-    X(FPU_ENV, heavy) /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR: r9 = RM word, other = enum fpu_env */            \
-    X(FPU_MF, heavy)  /* WAIT-checked x87 exception pending: #MF or IRQ 13 */                                          \
-    X(SLOW, heavy)    /* an instruction left to C whole, by its bytes: none today */
+    X(BCD, light)      /* r9 = the opcode byte (27 2F 37 3F D4 D5 D6) | immediate << 8 */                              \
+    X(FPU_ENV, heavy)  /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR: r9 = RM word, other = enum fpu_env */           \
+    X(FPU_MF, heavy)   /* WAIT-checked x87 exception pending: #MF or IRQ 13 */                                         \
+    X(SLOW, heavy)     /* an instruction left to C whole, by its bytes: none today */                                  \
+    X(POPF_VME, light) /* virtual-8086 mode without IOPL: the whole instruction */
 
 enum fpu_env { FPU_FNSTENV, FPU_FLDENV, FPU_FNSAVE, FPU_FRSTOR, FPU_FXSAVE, FPU_FXRSTOR };
 

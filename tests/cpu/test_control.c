@@ -33,7 +33,7 @@ static void lmsw_cannot_clear_pe(void **state) {
 
 static void cr4_rules(void **state) {
     struct fixture *f = *state;
-    assert_fault(f, mov_to_cr(f, 4, CR4_VME), VECTOR_GP, 0);
+    assert_fault(f, mov_to_cr(f, 4, CR4_MCE), VECTOR_GP, 0);
     assert_fault(f, mov_to_cr(f, 4, 1u << 20), VECTOR_GP, 0);
     assert_true(!(f->v->mode & MODE_SSE_UD));
     assert_int_equal(mov_to_cr(f, 4, CR4_PSE | CR4_PGE), CALLOUT_JUMP);

@@ -125,11 +125,21 @@ static void iret_page_faults(void **state) {
     }
 }
 
-static void iret_unsupported(void **state) {
+// Nine doublewords, and into virtual-8086 mode; a short stack is #SS with nothing changed.
+static void iret_to_v86(void **state) {
     struct fixture *f = *state;
-    PUSH(f, 0x12345, SEL_CODE0, EFLAGS_VM | 2);
-    assert_int_equal(run(f, CALLOUT_IRET, 0, 0, 4), CALLOUT_LEAVE);
-    assert_int_equal(f->stops, 1);
+    PUSH(f, 0x12345, 0x1000, EFLAGS_VM | EFLAGS_IOPL | 2, 0x11112222, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000);
+    assert_int_equal(run(f, CALLOUT_IRET, 0, 0, 4), CALLOUT_JUMP);
+    assert_int_equal(f->v->cpl, 3);
+    assert_true(f->v->mode & MODE_V86);
+    assert_int_equal(f->v->abi.eip, 0x2345);
+    assert_int_equal(f->v->abi.gpr[CPU_ESP], 0x11112222);
+    static const uint16_t selectors[CPU_SEG_COUNT] = {0x3000, 0x1000, 0x2000, 0x4000, 0x5000, 0x6000};
+    for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++) {
+        assert_int_equal(f->v->seg[seg].selector, selectors[seg]);
+        assert_int_equal(f->v->seg[seg].base, selectors[seg] << 4);
+        assert_int_equal(f->v->seg[seg].limit, 0xffff);
+    }
 }
 
 static void iret_with_a_null_link(void **state) {
@@ -346,7 +356,7 @@ int main(void) {
         TEST(iret_errors),
         TEST(iret_cannot_go_inward),
         TEST(iret_page_faults),
-        TEST(iret_unsupported),
+        TEST(iret_to_v86),
         TEST(iret_with_a_null_link),
         TEST(far_jmp_and_call),
         TEST(far_jmp_conforming_keeps_cpl),

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-// DE PSE PAE PGE: features of the system registers and of paging, without an instruction.
-#define WITHOUT_INSTRUCTION (1u << 2 | 1u << 3 | 1u << 6 | 1u << 13)
+// VME DE PSE PAE PGE: features of the system registers and of paging, without an instruction.
+#define WITHOUT_INSTRUCTION (1u << 1 | 1u << 2 | 1u << 3 | 1u << 6 | 1u << 13)
 
 static void test_leaf_1(void **state) {
     uint32_t regs[4];
