@@ -140,7 +140,7 @@ static int deliver(struct vcpu *v, const struct event *event) {
     uint32_t eip = ((uint32_t)gate & 0xffff) | (wide ? (uint32_t)(gate >> 32) & 0xffff0000u : 0);
     cpu_unpack_segment(&code, (selector & ~3u) | ring, descriptor);
     if (!cpu_limit_ok(&code, eip, 1)) { // the room on the stack is looked at first
-        unsigned items = (inner ? 5u : 3u) + event->has_error;
+        unsigned items = (v->abi.sys_flags & EFLAGS_VM ? 9u : inner ? 5u : 3u) + event->has_error;
         return cpu_stack_room(v, &stack, items, wide ? 4 : 2) < 0 ? -1 : cpu_raise_error(v, VECTOR_GP, ext);
     }
     if (cpu_mark_accessed(v, selector, &descriptor) < 0 || push_frame(v, event, inner, wide ? 4 : 2, &stack) < 0)
