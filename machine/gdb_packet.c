@@ -78,7 +78,7 @@ enum gdb_token gdb_reader_feed(struct gdb_reader *reader, uint8_t byte) {
         return GDB_TOKEN_NONE;
     case GDB_READ_SUM1:
         reader->bad |= digit < 0;
-        reader->expected = (uint8_t)(digit << 4);
+        reader->expected = (uint8_t)((digit & 0xf) << 4);
         reader->state = GDB_READ_SUM2;
         return GDB_TOKEN_NONE;
     case GDB_READ_SUM2:

@@ -28,6 +28,14 @@ static uint64_t on_device_read(void *opaque, uint64_t gpa, unsigned size) {
     return value;
 }
 
+static void on_watched(void *opaque, uint32_t linear, unsigned size, enum operand_intent intent) {
+    struct fixture *f = opaque;
+    (void)intent;
+    f->watched++;
+    f->watched_linear = linear;
+    f->watched_size = size;
+}
+
 static void on_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t value) {
     struct fixture *f = opaque;
     if (f->devices < 64) {
@@ -52,6 +60,7 @@ struct fixture *fixture_create(enum mmu_form_policy policy) {
                                 .code_written = on_code_written,
                                 .device_read = on_device_read,
                                 .device_write = on_device_write,
+                                .watched = on_watched,
                                 .opaque = f};
     f->mmu = mmu_create(&config, &err);
     assert(f->mmu);

@@ -31,6 +31,8 @@ struct fixture {
     uint64_t device_value; // what reads return, truncated to their size
     uint32_t killed[64];   // frames given to code_written
     unsigned kills;
+    unsigned watched, watched_size; // calls of mmu_config.watched, and the last one's operand
+    uint32_t watched_linear;
     bool keep_code;  // code_written leaves the flag set
     bool race_armed; // the next code_written changes the operand at race_gpa, as a device would
     uint64_t race_gpa;
