@@ -269,8 +269,10 @@ void window_prefill(struct mmu *mmu, bool user) {
     struct window *window = window_current(mmu, user);
     struct mmu_page page;
     struct mmu_fault fault;
-    // A may be set by a speculative walk (SDM vol. 3A, 4.8), D may not: walked as a read, shown writable if D is set.
-    if (window && !mmu_walk(mmu, windows->prefill_linear, MMU_READ, user, &page, &fault)) {
+    // A speculative walk may set A (SDM vol. 3A, 4.8), but soft code makes none, and all forms shall give the same:
+    // only a page that a kernel maps as accessed. Walked as a read, shown writable if D is set.
+    if (window && !mmu_peek(mmu, windows->prefill_linear, &page) && page.accessed &&
+        !mmu_walk(mmu, windows->prefill_linear, MMU_READ, user, &page, &fault)) {
         struct region *region = window->regions[windows->prefill_linear >> walk_region_shift(mmu)];
         unsigned at = windows->prefill_linear >> 12 & (region_pages(mmu) - 1);
         bool write = page.writable && page.dirty && page.host && !mmu_frame_has_code(mmu, page.gpa >> 12);

@@ -76,6 +76,7 @@ struct mmu_page {
     uint64_t gpa;  // of the 4 KiB page
     uint8_t *host; // the monitor's mapping of it, or NULL outside RAM
     bool writable; // a write by this privilege would be allowed now (WP, R/W)
+    bool accessed; // A is already set, in all entries: a read changes nothing
     bool dirty;    // D is already set: a write needs no walk
     bool user;     // user page
     bool global;

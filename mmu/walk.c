@@ -146,6 +146,7 @@ static void fill_page(struct mmu *mmu, const struct walk *walk, bool user, bool 
     page->gpa = walk->gpa;
     page->host = mmu_ram_host(mmu, walk->gpa);
     page->writable = walk->write || (!user && !mmu->wp);
+    page->accessed = !mmu->paging || ((walk->pte & PTE_A) && (walk->large || (walk->pde & PTE_A)));
     page->dirty = dirty;
     page->user = walk->user;
     page->global = walk->global;

@@ -1,0 +1,1 @@
+add_guest(clock clock SOURCES count.c deadline.c)
