@@ -86,7 +86,7 @@ struct ringshade_config {
     int64_t rtc; // the date at the start, in seconds since 1970 (UTC), or RINGSHADE_RTC_DEFAULT
     // Only with the virtual clock; counts are of guest instructions, 0 means never.
     uint64_t hash_every;  // write a line with a hash of the processor's state to hash_stream every so many
-    uint64_t hash_memory; // with a hash of guest RAM in every so many, which are a multiple of hash_every
+    uint64_t hash_memory; // with a hash of guest RAM in every so many, a multiple of hash_every, and in the last line
     FILE *hash_stream;    // stays the caller's
     uint64_t stop_after;  // end the run after so many
 };

@@ -62,5 +62,5 @@ uint64_t state_trace_reached(struct ringshade *machine, uint64_t instructions) {
 
 void state_trace_end(struct ringshade *machine) {
     if (machine->config.hash_every)
-        write_line(machine, vcpu_instructions(machine->pc.vcpu), true);
+        write_line(machine, vcpu_instructions(machine->pc.vcpu), machine->config.hash_memory != 0);
 }

@@ -10,7 +10,7 @@
 // due (a hash, or the end of the run). On the vCPU's thread.
 uint64_t state_trace_reached(struct ringshade *machine, uint64_t instructions);
 
-// The last line, with RAM, of a run that has ended.
+// The last line of a run that has ended, with RAM if that is hashed at all.
 void state_trace_end(struct ringshade *machine);
 
 #endif

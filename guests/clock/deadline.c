@@ -1,4 +1,5 @@
-// Under `--clock virtual` a timer's interrupt arrives between the same two instructions every time, and HLT skips to it.
+// Under `--clock virtual` a timer's interrupt arrives between the same two instructions every time, and HLT skips to
+// it.
 #include "pc.h"
 
 static volatile u32 ticks, at_eip, at_tsc;

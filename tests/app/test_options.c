@@ -36,6 +36,46 @@ static void assert_refused(const char *line, const char *text) {
         fail_msg("'%s' gives: %s", line, err.text);
 }
 
+static void test_clock(void **state) {
+    (void)state;
+    struct run_options o;
+    struct ringshade_error err;
+    assert_int_equal(parse(&o, "--kernel|k", &err), 0);
+    assert_int_equal(o.config.clock, RINGSHADE_CLOCK_HOST);
+    assert_true(o.config.rtc == RINGSHADE_RTC_DEFAULT);
+    assert_int_equal(parse(&o, "--kernel|k|--clock|virtual|--hash-every|1M:h|--hash-memory|1G|--stop-after|42", &err),
+                     0);
+    assert_int_equal(o.config.clock, RINGSHADE_CLOCK_VIRTUAL);
+    assert_true(o.config.hash_every == 1000000 && o.config.hash_memory == 1000000000 && o.config.stop_after == 42);
+    assert_string_equal(o.hash_path, "h");
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } times[] = {{"0", 0},
+                 {"@1735689600", 1735689600},
+                 {"2025-01-01", 1735689600},
+                 {"2024-02-29T23:59:59Z", 1709251199},
+                 {"1970-01-01 00:01", 60},
+                 {"2100-03-01", 4107542400}};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        int64_t seconds = -1;
+        assert_int_equal(parse_time(times[i].text, &seconds, &err), 0);
+        assert_true(seconds == times[i].seconds);
+    }
+    static const char *const bad[] = {"",           "now",        "2025-02-29",       "2025-13-01", "1969-12-31",
+                                      "2025-1-1",   "-1",         "2025-01-01T24:00", "@",          "2025-01-01T10:00x",
+                                      "2025-01-00", "0000-01-01", "12345678901234"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int64_t seconds;
+        assert_int_equal(parse_time(bad[i], &seconds, &err), -1);
+    }
+    assert_refused("--kernel|k|--clock|fast", "not a clock");
+    assert_refused("--kernel|k|--stop-after|5", "need --clock virtual");
+    assert_refused("--kernel|k|--clock|virtual|--hash-every|5", "file name behind a colon");
+    assert_refused("--kernel|k|--clock|virtual|--stop-after|0", "not a count");
+    assert_refused("--kernel|k|--clock|virtual|--stop-after|1T", "not a count");
+}
+
 static void test_everything(void **state) {
     (void)state;
     struct run_options o;
@@ -201,11 +241,17 @@ static void test_output_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything),       cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_last_one_counts),  cmocka_unit_test(test_help_needs_no_kernel),
-        cmocka_unit_test(test_refused),          cmocka_unit_test(test_empty_names),
-        cmocka_unit_test(test_too_many_modules), cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_seconds),          cmocka_unit_test(test_output_files),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_last_one_counts),
+        cmocka_unit_test(test_help_needs_no_kernel),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_empty_names),
+        cmocka_unit_test(test_too_many_modules),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_seconds),
+        cmocka_unit_test(test_output_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

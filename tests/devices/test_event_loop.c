@@ -71,6 +71,36 @@ static void test_timers_fire_in_order(void **state) {
 }
 
 // A processor that halts keeps the timers: it is told how long it may sleep, and fires what is due.
+static uint64_t stepped_now(void *opaque) {
+    return *(uint64_t *)opaque;
+}
+
+// Nobody but event_loop_fire looks at the timers of a stepped loop, and a turn of it does nothing.
+static void test_stepped(void **state) {
+    (void)state;
+    struct error err;
+    struct trace t = {0};
+    uint64_t now = 1000;
+    struct event_loop *loop = event_loop_create_stepped((struct device_clock){stepped_now, &now}, &err);
+    struct event_timer a, b;
+    assert_non_null(loop);
+    event_timer_init(&a, loop, fire_a, &t);
+    event_timer_init(&b, loop, fire_b, &t);
+    event_timer_arm(&b, 2000);
+    event_timer_arm(&a, 1500);
+    assert_true(event_loop_next_deadline(loop) == 1500);
+    event_loop_fire(loop);
+    assert_int_equal(t.length, 0);
+    now = 1500;
+    event_loop_fire(loop);
+    assert_int_equal(t.length, 1);
+    now = 5000;
+    event_loop_fire(loop);
+    assert_int_equal(t.length, 2);
+    assert_true(event_loop_next_deadline(loop) == UINT64_MAX);
+    event_loop_destroy(loop);
+}
+
 static void test_lent_timers(void **state) {
     (void)state;
     struct fixture f;
@@ -359,6 +389,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers_fire_in_order),
         cmocka_unit_test(test_turn_is_bounded),
+        cmocka_unit_test(test_stepped),
         cmocka_unit_test(test_lent_timers),
         cmocka_unit_test(test_lent_timers_on_the_thread),
         cmocka_unit_test(test_descriptors),
