@@ -115,6 +115,7 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, s
         in.next = e->next_page;
         in.next_live = (uint64_t)(uintptr_t)second.host;
         in.self_checking = first->host && second.host && (first->checks || second.checks);
+        loose |= (mode & MODE_CS_CHECKED) != 0;
         if (!loose) {
             struct slice *slice = cache_slice(e->cache, second.frame, mode);
             in.next_slice = (uint64_t)(uintptr_t)slice->entries;
@@ -180,9 +181,11 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
     v->fault.vector = 0xff;
     if (fetch_page(v, linear, &fetch) < 0)
         return NULL;
-    bool loose = mode & (MODE_ONE | MODE_CS_CHECKED) || !fetch.host;
+    bool loose = mode & MODE_ONE || !fetch.host;
     struct block *block =
         loose ? cache_find_loose(e->cache, fetch.frame, offset, mode) : cache_find(e->cache, fetch.frame, offset, mode);
+    if (!block && !loose && (mode & MODE_CS_CHECKED)) // crossing ones are loose: no link may pass by the limit's check
+        block = cache_find_loose(e->cache, fetch.frame, offset, mode);
     if (block && !fetch.host) { // bytes of a device may change at any time
         cache_kill_frame(e->cache, fetch.frame);
         block = NULL;
@@ -278,7 +281,7 @@ static void run_block(struct vcpu *v) {
     if (shadow)
         cpu_mode_update(v);
     v->abi.sys_flags &= ~EFLAGS_RF; // of the next instruction; a fault of this one pushes it as set
-    uint32_t mode = v->mode | (alone ? MODE_ONE : 0u);
+    uint32_t mode = v->mode | (alone || !cpu_code_page_plain(v, linear) ? MODE_ONE : 0u);
     struct block *block = fetch_limit_ok(v, 1) ? engine_find_block(v, linear, mode) : NULL;
     if (block && v->clock.counts && block->insns > v->abi.budget) { // to the deadline one by one
         mode |= MODE_ONE;
@@ -292,7 +295,7 @@ static void run_block(struct vcpu *v) {
         return;
     }
     link_exit(v, block);
-    e->one_shot = mode & (MODE_ONE | MODE_CS_CHECKED);
+    e->one_shot = mode & MODE_ONE;
     e->last_callout = CALLOUT_COUNT;
     enter(v, block, linear);
     e->one_shot = false;

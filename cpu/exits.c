@@ -47,9 +47,11 @@ static uint64_t resume_at(struct vcpu *v, uint32_t host, uint32_t linear) {
 // On at abi.eip, straight to its block if it exists.
 static uint64_t go_on_at_eip(struct vcpu *v) {
     struct engine *e = v->engine;
-    if (e->one_shot || v->abi.request || v->clock.moved || (v->mode & (MODE_ONE | MODE_CS_CHECKED)))
+    if (e->one_shot || v->abi.request || v->clock.moved || (v->mode & MODE_ONE))
         return LEAVE;
-    uint32_t linear = v->abi.eip; // CS is flat
+    uint32_t linear = cpu_linear_eip(v);
+    if (!cpu_code_page_plain(v, linear))
+        return LEAVE;
     uint32_t host = root_lookup(e->root, linear);
     if (host == e->miss) {
         v->stats->codemap_misses++;

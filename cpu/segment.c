@@ -82,11 +82,11 @@ static enum mode_seg kind_of(unsigned seg, uint32_t attr, uint32_t base, uint32_
 
 static void set_code_mode(struct vcpu *v, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit) {
     bool real = !cpu_protected(v), v86 = v->abi.sys_flags & EFLAGS_VM;
-    uint32_t mode = v->segment_mode & ~(uint32_t)(MODE_CODE32 | MODE_CS_CHECKED | MODE_ONE);
+    uint32_t mode = v->segment_mode & ~(uint32_t)(MODE_CODE32 | MODE_CS_CHECKED);
     if (attr & ATTR_DB)
         mode |= MODE_CODE32;
     if (!(attr & ATTR_DB) || base != 0 || limit != 0xffffffffu)
-        mode |= MODE_CS_CHECKED | MODE_ONE;
+        mode |= MODE_CS_CHECKED;
     v->segment_mode = mode;
     v->cpl = real ? 0 : v86 ? 3 : selector & 3;
 }

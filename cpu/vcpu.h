@@ -253,6 +253,16 @@ static inline bool cpu_protected(const struct vcpu *v) {
 uint32_t cpu_get_reg(const struct vcpu *v, unsigned reg, unsigned size); // size 1 (AL.. BH), 2, 4
 void cpu_set_reg(struct vcpu *v, unsigned reg, unsigned size, uint32_t value);
 uint32_t cpu_linear_eip(const struct vcpu *v); // CS base + EIP
+// May the page of `linear`, which is CS base + EIP, hold blocks of many instructions? It must lie inside the limit of
+// CS as a whole, and its IPs must be those of 16-bit code without a wrap (PITFALLS 13).
+static inline bool cpu_code_page_plain(const struct vcpu *v, uint32_t linear) {
+    if (!(v->mode & MODE_CS_CHECKED))
+        return true;
+    const struct cpu_segment *cs = &v->seg[CPU_SEG_CS];
+    uint32_t in_page = linear & (RAM_PAGE_SIZE - 1), first = v->abi.eip - in_page, last = first + (RAM_PAGE_SIZE - 1);
+    uint32_t end = v->mode & MODE_CODE32 || cs->limit < 0xffff ? cs->limit : 0xffff;
+    return v->abi.eip >= in_page && last > first && last <= end;
+}
 // Recomputes what depends on CR0, CR4, EFER or A20 and hands them to the mmu, which drops its translations. 0, or -1 if
 // a PDPTE has a reserved bit set (control.c). The caller flushes roots and calls cpu_mode_update.
 int cpu_control_apply(struct vcpu *v);

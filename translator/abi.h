@@ -93,11 +93,12 @@ enum mode_bit {
     MODE_ALIGN = 1 << 10,      // #AC is on: CPL 3, CR0.AM and EFLAGS.AC
     MODE_IOPL_OK = 1 << 11,    // CPL <= IOPL: CLI, STI, POPF change IF
     MODE_TSC_GP = 1 << 12,     // CR4.TSD and CPL 3: RDTSC raises #GP
-    MODE_CS_CHECKED = 1 << 13, // CS has a base, a limit or 16-bit code: MODE_ONE, near transfers are callouts
-    MODE_MMX_UD = 1 << 14,     // CR0.EM: MMX raises #UD
-    MODE_COUNTED = 1 << 30,    // blocks charge the guest's budget of instructions (the virtual clock)
-    MODE_V86 = 1 << 15,        // virtual-8086 mode: POPF needs IOPL, LLDT and LTR are #UD
-    MODE_SEG_SHIFT = 16,       // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
+    MODE_CS_CHECKED = 1 << 13, // CS has a base, a limit or 16-bit code: near transfers that leave the page are
+                               // callouts. Without MODE_ONE the page lies inside the limit, and IP does not wrap in it
+    MODE_MMX_UD = 1 << 14,  // CR0.EM: MMX raises #UD
+    MODE_COUNTED = 1 << 30, // blocks charge the guest's budget of instructions (the virtual clock)
+    MODE_V86 = 1 << 15,     // virtual-8086 mode: POPF needs IOPL, LLDT and LTR are #UD
+    MODE_SEG_SHIFT = 16,    // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
 };
 
 enum mode_seg {
@@ -179,7 +180,7 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(FAR_CALL, heavy) /* likewise */                                                                                  \
     X(FAR_MEM, heavy)  /* r9 = RM word, other = 0 jmp, 1 call; extra = operand size */                                 \
     X(FAR_RET, heavy)  /* r9 = bytes to release; extra = operand size */                                               \
-    X(NEAR, heavy)     /* MODE_CS_CHECKED only: r9 = NEAR_WORD, r8 = displacement, or the target if indirect */        \
+    X(NEAR, light)     /* MODE_CS_CHECKED only: r9 = NEAR_WORD, r8 = displacement, or the target if indirect */        \
     X(LOAD_SEG, light) /* r9 = selector, extra = segment; continues if the mode is the same */                         \
     X(POP_SEG, light)  /* extra = segment | size << 4 (2 or 4): pops and loads */                                      \
     X(LOAD_FAR, heavy) /* LDS LES LSS LFS LGS: r9 = RM word, other = register | segment << 3; extra = size */          \

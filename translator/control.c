@@ -8,7 +8,7 @@
 void control_transfer(struct tctx *t) {
     struct emitter *e = &t->e;
     t->ended = true;
-    if (t->mode & MODE_ONE) {
+    if (t->mode & (MODE_ONE | MODE_CS_CHECKED)) { // with CS checked, the dispatcher sees to the limit
         emit_jmp_address(e, t->in->stub[STUB_EXIT]);
         return;
     }
@@ -74,7 +74,7 @@ static int64_t direct_target(const struct guest_insn *insn) {
 
 // To the instruction's direct target; a 16-bit operand size cuts EIP.
 static void jump_direct(struct tctx *t) {
-    if (t->insn->operand_size == 4) {
+    if (t->insn->operand_size == 4 || (t->mode & MODE_CS_CHECKED)) { // of checked code, in the page only
         control_jump(t, direct_target(t->insn));
         return;
     }
@@ -91,7 +91,8 @@ static void emit_jcc(struct tctx *t) {
     struct emitter *e = &t->e;
     const struct guest_insn *insn = t->insn;
     struct host_label taken = emit_jcc_rel32(e, insn->opcode & 15u);
-    if (insn->operand_size == 4 && is_linkable(t, direct_target(insn))) {
+    bool whole = insn->operand_size == 4 || (t->mode & MODE_CS_CHECKED); // EIP is not cut
+    if (whole && is_linkable(t, direct_target(insn))) {
         exit_add(t, taken, direct_target(insn));
         jump_next(t);
         return;
@@ -249,10 +250,30 @@ static void emit_near_callout(struct tctx *t, enum near_kind kind) {
     control_exit(t);
 }
 
+// Such code in a page that lies inside the limit: direct transfers to another place of the page need no check.
+static bool stays_in_page(const struct tctx *t, enum near_kind kind) {
+    const struct guest_insn *insn = t->insn;
+    int64_t target = direct_target(insn);
+    bool cut = insn->operand_size == 2 && (t->mode & MODE_CODE32); // EIP
+    if ((t->mode & MODE_ONE) || cut || target < 0 || target >= 4096)
+        return false;
+    return kind == NEAR_JMP || kind == NEAR_JCC || (kind >= NEAR_LOOP && kind <= NEAR_JCXZ);
+}
+
+static void emit_near_checked(struct tctx *t, enum near_kind kind) {
+    struct emitter *e = &t->e;
+    if (kind == NEAR_JCC && !(t->mode & MODE_ONE) && !stays_in_page(t, kind)) { // often not taken
+        struct host_label taken = emit_jcc_rel32(e, t->insn->opcode & 15u);
+        jump_next(t);
+        emit_here(e, taken);
+    }
+    emit_near_callout(t, kind);
+}
+
 void control_emit(struct tctx *t) {
     enum near_kind kind = near_kind_of(t->insn);
-    if (t->mode & MODE_CS_CHECKED) {
-        emit_near_callout(t, kind);
+    if ((t->mode & MODE_CS_CHECKED) && !stays_in_page(t, kind)) {
+        emit_near_checked(t, kind);
         return;
     }
     switch (kind) {

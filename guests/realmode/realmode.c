@@ -175,6 +175,19 @@ TEST(near_transfers) {
     CHECK_EQ("sp", rm.esp, RM_STACK_TOP);
 }
 
+// With the word `bench`: what an instruction of such a loop costs.
+TEST(bench) {
+    enum { ROUNDS = 20, INSNS = ROUNDS * 19000 };
+    if (!option("bench"))
+        return;
+    for (unsigned again = 0; again < 3; again++) {
+        u64 start = rdtsc();
+        for (unsigned i = 0; i < ROUNDS; i++)
+            (void)RM_RUN(r_loop, fresh());
+        print("cycles for 100 instructions: %u\n", (u32)(rdtsc() - start) / (INSNS / 100));
+    }
+}
+
 // Code that changes itself.
 RM_SNIPPET(r_self,
            "mov $50, %cx\n 1: movb %cl, %cs:2f + 1 - r_self\n jmp 2f\n 2: mov $0, %al\n add %al, %bl\n loop 1b");

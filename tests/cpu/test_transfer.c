@@ -316,7 +316,7 @@ static void near16(void **state) {
     const struct cpu_segment code = {.selector = SEL_FREE, .attr = 0x9b, .base = 0x10000, .limit = 0xffff};
     cpu_commit_segment(v, CPU_SEG_CS, &code);
     cpu_mode_update(v);
-    assert_int_equal(v->mode & (MODE_CODE32 | MODE_CS_CHECKED | MODE_ONE), MODE_CS_CHECKED | MODE_ONE);
+    assert_int_equal(v->mode & (MODE_CODE32 | MODE_CS_CHECKED | MODE_ONE), MODE_CS_CHECKED);
     v->abi.eip = 0xfff0;
     assert_int_equal(run(f, CALLOUT_NEAR, 0x100, NEAR_WORD(NEAR_JMP, 0, 1, 0), 0), CALLOUT_JUMP);
     assert_int_equal(v->abi.eip, 0xf3); // IP wraps at 64 KiB

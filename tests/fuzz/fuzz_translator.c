@@ -38,8 +38,6 @@ static uint32_t sensible_mode(uint32_t bits) {
     uint32_t mode =
         bits & (MODE_SOFT | 3u << MODE_CPL_SHIFT | MODE_CODE32 | MODE_STACK32 | MODE_ONE | MODE_X87_NM | MODE_WAIT_NM |
                 MODE_SSE_UD | MODE_SIMD_NM | MODE_ALIGN | MODE_IOPL_OK | MODE_TSC_GP | MODE_CS_CHECKED | MODE_MMX_UD);
-    if (mode & MODE_CS_CHECKED)
-        mode |= MODE_ONE;
     for (unsigned seg = 0; seg < 6; seg++)
         if (seg != 1)
             mode |= (bits >> (MODE_SEG_SHIFT + 2 * seg) & 3) % 3 << (MODE_SEG_SHIFT + 2 * seg);
@@ -86,7 +84,7 @@ static void translate(struct buffers *b, uint32_t mode, unsigned what, uint32_t 
         if (what & DO_NO_NEXT)
             return;
         in.next = b->next;
-        in.next_slice = mode & MODE_ONE ? 0 : CORPUS_NEXT_SLICE;
+        in.next_slice = mode & (MODE_ONE | MODE_CS_CHECKED) ? 0 : CORPUS_NEXT_SLICE;
         status = translate_block(&in, b->out, &err);
     }
     if (status != TRANSLATE_OK)

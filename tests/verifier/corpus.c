@@ -55,8 +55,9 @@ static bool one_in(struct corpus_random *r, uint32_t n) {
 }
 
 static uint32_t random_mode(struct corpus_random *r) {
-    static const uint32_t rare[] = {MODE_ONE,     MODE_X87_NM, MODE_WAIT_NM, MODE_SSE_UD,
-                                    MODE_SIMD_NM, MODE_ALIGN,  MODE_MMX_UD,  MODE_CS_CHECKED | MODE_ONE};
+    static const uint32_t rare[] = {MODE_ONE,    MODE_X87_NM,     MODE_WAIT_NM,
+                                    MODE_SSE_UD, MODE_SIMD_NM,    MODE_ALIGN,
+                                    MODE_MMX_UD, MODE_CS_CHECKED, MODE_CS_CHECKED | MODE_ONE};
     uint32_t mode = 0;
     mode |= one_in(r, 8) ? 0 : MODE_CODE32;
     mode |= one_in(r, 8) ? 0 : MODE_STACK32;
@@ -92,7 +93,7 @@ bool corpus_translate(struct corpus_block *b, struct corpus_random *r, struct er
     enum translate_status status = translate_block(&in, &b->out, err);
     if (status == TRANSLATE_NEED_NEXT) {
         in.next = b->next;
-        in.next_slice = in.mode & MODE_ONE ? 0 : CORPUS_NEXT_SLICE;
+        in.next_slice = in.mode & (MODE_ONE | MODE_CS_CHECKED) ? 0 : CORPUS_NEXT_SLICE;
         status = translate_block(&in, &b->out, err);
     }
     b->offset = in.offset;
