@@ -175,6 +175,22 @@ TEST(near_transfers) {
     CHECK_EQ("sp", rm.esp, RM_STACK_TOP);
 }
 
+// The same code at two bases: what it was translated to serves both, and the IPs are their own.
+RM_SNIPPET(r_bases, "mov $50, %cx\n 1: call 2f\n 2: pop %ax\n loop 1b\n mov %cs, %bx");
+TEST(two_bases) {
+    for (unsigned again = 0; again < 4; again++) {
+        struct rm rm = fresh();
+        if (again == 0)
+            rm_code(r_bases, r_bases_end, 0);
+        rm.cs = again & 1 ? RM_CODE_SEG - 0x10 : RM_CODE_SEG;
+        rm.ip = again & 1 ? 0x100 : 0;
+        rm_go(&rm);
+        CHECK_EQ("vector", rm.vector, RM_DONE);
+        CHECK_EQ("ip", rm.eax, (again & 1 ? 0x100 : 0) + 6);
+        CHECK_EQ("cs", rm.ebx, again & 1 ? RM_CODE_SEG - 0x10 : RM_CODE_SEG);
+    }
+}
+
 // With the word `bench`: what an instruction of such a loop costs.
 TEST(bench) {
     enum { ROUNDS = 20, INSNS = ROUNDS * 19000 };

@@ -167,6 +167,36 @@ TEST(ip_wraps) {
     }
 }
 
+// A page that the limit cuts, after it ran whole and its jumps were linked: now they are checked.
+SNIPPET16(c_cut, "mov $40, %cx\n 1: inc %ax\n jmp 2f\n .org c_cut + 0x60\n 2: inc %bx\n loop 1b", "nop")
+TEST(limit_cuts_a_page) {
+    if (under_qemu())
+        return;
+    u32 code = page_alloc(1);
+    struct space s = space_new(PAGING_32);
+    space_identity(&s);
+    space_map(&s, code, code, PTE_WU);
+    space_enter(&s);
+    memcpy((void *)code, c_cut, (size_t)(c_cut_end - c_cut) + 2);
+    struct regs r = regs_for(3);
+    struct trap t;
+    r.cs = SEL_FREE | 3;
+    for (unsigned again = 0; again < 4; again++) {
+        bool cut = again & 1;
+        gdt_set(SEL_FREE, code, cut ? 0x60 : 0xffff, SEG_CODE | SEG_DPL3, 0);
+        exec((void *)0, &r, &t);
+        if (cut) { // INC BX is one byte, LOOP lies beyond
+            CHECK_TRAP(t, VEC_GP, 0, (void *)0x61);
+            CHECK_EQ("bx", t.r.ebx, 1);
+        } else {
+            CHECK_DONE("whole", t);
+            CHECK_EQ("ax", t.r.eax, 40);
+            CHECK_EQ("bx", t.r.ebx, 40);
+        }
+    }
+    exec_reset();
+}
+
 TEST(enter) {
     struct trap t = run(c_enter, (u32)user_buffer);
     CHECK_DONE("enter", t);

@@ -32,8 +32,7 @@ static void broken(const char *what, const char *why, const struct translate_inp
     abort();
 }
 
-// Bits that cpu/ never sets together are made so here: checked code runs an instruction at a time, a segment has three
-// kinds, and CS has none.
+// Bits that cpu/ never sets together are made so here: a segment has three kinds, and CS has none.
 static uint32_t sensible_mode(uint32_t bits) {
     uint32_t mode =
         bits & (MODE_SOFT | 3u << MODE_CPL_SHIFT | MODE_CODE32 | MODE_STACK32 | MODE_ONE | MODE_X87_NM | MODE_WAIT_NM |
