@@ -241,9 +241,9 @@ static uint32_t many_elements(struct vcpu *v, const struct string_run *run, uint
 // ---- The instruction -----------------------------------------------------------------------------------------------
 
 static bool interrupted(const struct vcpu *v) {
-    // Under the virtual clock the instruction is one point in time: no interrupt comes into its middle.
+    // Under the virtual clock the instruction is one point in time: traps come into its middle, no interrupt does.
     bool request = !v->clock.counts && __atomic_load_n(&v->abi.request, __ATOMIC_RELAXED);
-    return request || (v->abi.sys_flags & EFLAGS_TF) || v->debug.step;
+    return request || v->debug.found || (v->abi.sys_flags & EFLAGS_TF) || v->debug.step;
 }
 
 enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
