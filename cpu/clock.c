@@ -12,9 +12,7 @@
 #define BUDGET_MAX (1ull << 40) // far from the sign bit
 #define FIRES_MAX  64           // deadlines served at one time; a device that wants more has to wait an instruction
 
-void clock_enter(struct vcpu *v, uint32_t offset) {
-    if (!v->clock.counts)
-        return;
+void clock_enter_counted(struct vcpu *v, uint32_t offset) {
     const struct block *block = cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v) - 1);
     v->clock.tail = block ? block_insns_from(block, offset) : 0;
 }
@@ -22,17 +20,6 @@ void clock_enter(struct vcpu *v, uint32_t offset) {
 void clock_enter_behind(struct vcpu *v, uint32_t next) {
     clock_enter(v, next);
     v->clock.tail += v->clock.counts;
-}
-
-void clock_return(struct vcpu *v) {
-    v->clock.tail = 0;
-}
-
-void clock_leave(struct vcpu *v, bool completed) {
-    if (v->clock.tail == 0)
-        return;
-    v->abi.budget += v->clock.tail - completed;
-    v->clock.tail = 0;
 }
 
 void clock_give_back(struct vcpu *v, const struct block *block, uint32_t offset) {

@@ -142,10 +142,21 @@ void engine_wait(struct vcpu *v);      // HLT: sleeps until something happens
 void engine_serve_dma(struct vcpu *v); // kills what the I/O thread overwrote
 
 // clock.c: the virtual clock. Nothing happens in them under the host's
-void clock_enter(struct vcpu *v, uint32_t offset);      // C was reached from the instruction there, by the return slot
+void clock_enter_counted(struct vcpu *v, uint32_t offset);
+static inline void clock_enter(struct vcpu *v, uint32_t offset) { // C was reached from the instruction there
+    if (v->clock.counts)
+        clock_enter_counted(v, offset);
+}
 void clock_enter_behind(struct vcpu *v, uint32_t next); // from the instruction before that at offset `next`
-void clock_return(struct vcpu *v);                      // back to the block behind the return slot
-void clock_leave(struct vcpu *v, bool completed);       // the block is left at that instruction, or behind it
+static inline void clock_return(struct vcpu *v) {       // back to the block behind the return slot
+    v->clock.tail = 0;
+}
+static inline void clock_leave(struct vcpu *v, bool completed) { // the block is left at that instruction, or behind it
+    if (v->clock.tail == 0)
+        return;
+    v->abi.budget += v->clock.tail - completed;
+    v->clock.tail = 0;
+}
 void clock_give_back(struct vcpu *v, const struct block *block, uint32_t offset); // the same, in a signal handler
 void clock_serve(struct vcpu *v); // between two instructions: what is due now, and the budget until the next time
 bool clock_skip(struct vcpu *v);  // HLT: to the next deadline, which is served. False if there is none
