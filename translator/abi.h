@@ -95,10 +95,10 @@ enum mode_bit {
     MODE_TSC_GP = 1 << 12,     // CR4.TSD and CPL 3: RDTSC raises #GP
     MODE_CS_CHECKED = 1 << 13, // CS has a base, a limit or 16-bit code: near transfers that leave the page are
                                // callouts. Without MODE_ONE the page lies inside the limit, and IP does not wrap in it
-    MODE_MMX_UD = 1 << 14,  // CR0.EM: MMX raises #UD
-    MODE_COUNTED = 1 << 30, // blocks charge the guest's budget of instructions (the virtual clock)
-    MODE_V86 = 1 << 15,     // virtual-8086 mode: POPF needs IOPL, LLDT and LTR are #UD
-    MODE_SEG_SHIFT = 16,    // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
+    MODE_MMX_UD = 1 << 14,     // CR0.EM: MMX raises #UD
+    MODE_COUNTED = 1 << 30,    // blocks charge the guest's budget of instructions (the virtual clock)
+    MODE_V86 = 1 << 15,        // virtual-8086 mode: POPF needs IOPL, LLDT and LTR are #UD
+    MODE_SEG_SHIFT = 16,       // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
 };
 
 enum mode_seg {

@@ -1,4 +1,4 @@
-// hw16 [--mmu FORM] [--verbose] FOLDER: runs every hardware-captured test of a folder on the real engine, one vCPU for
+// hw16 [--mmu FORM] FOLDER: runs every hardware-captured test of a folder on the real engine, one vCPU for
 // all. Prints each test that fails and, for each rule by which a later processor differs from the one that was
 // captured, how many tests it decided. All of memory is compared after each test, not only what the test lists.
 #include "tests/hw16/hw16.h"
@@ -19,15 +19,12 @@
 #define OWN_VECTORS  32u
 #define OPCODE_HLT   0xf4
 #define CR0_AT_RESET 0x60000010u
-#define FILES_MAX    1024
-#define SHOWN_MAX    40 // differences printed at most
 
 struct runner {
     struct ram ram;
     uint8_t *wanted; // what memory must hold
     struct vcpu *vcpu;
     unsigned passed, failed, decided[HW16_RULES_MAX];
-    bool verbose;
 };
 
 static struct vcpu *watched;           // for the signal handler
