@@ -152,6 +152,9 @@ void vcpu_raise_nmi(struct vcpu *v);            // an edge at the NMI input; lat
 void vcpu_request_stop(struct vcpu *v);         // async-signal-safe
 void vcpu_request_reset(struct vcpu *v);
 
+// IGNNE#, asserted until the pending x87 exception is gone. From a port write on the vCPU thread.
+void vcpu_ignore_ferr(struct vcpu *v);
+
 // The A20 gate: when off, physical address bit 20 is forced to 0. Any thread that holds the device lock.
 void vcpu_set_a20(struct vcpu *v, bool enabled);
 

@@ -142,6 +142,7 @@ void vcpu_reset(struct vcpu *v) {
     state.tr = (struct cpu_segment){.attr = 0x8b, .limit = 0xffff};
     state.gdt_limit = state.idt_limit = 0xffff;
     memset(&v->msr, 0, sizeof v->msr);
+    v->ignne = v->ignne_step = v->ignne_masked = false;
     v->msr.pat = 0x0007040600070406;
     memset(v->abi.fx, 0, sizeof v->abi.fx);
     v->abi.fx[0] = 0x40;  // FCW 0040h; after FNINIT 037Fh

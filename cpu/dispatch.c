@@ -272,7 +272,7 @@ static bool step_suppressed(const struct vcpu *v) {
 
 static void run_block(struct vcpu *v) {
     struct engine *e = v->engine;
-    bool shadow = v->abi.shadow, step = v->abi.sys_flags & EFLAGS_TF, alone = shadow || step;
+    bool shadow = v->abi.shadow, step = v->abi.sys_flags & EFLAGS_TF, alone = shadow || step || v->ignne;
     uint32_t linear = cpu_linear_eip(v), resume = v->abi.sys_flags & EFLAGS_RF;
     e->again = false;
     if ((v->debug.exec || v->debug.alone || v->debug.step) && !engine_debug_begin(v, linear, &alone))
@@ -297,7 +297,11 @@ static void run_block(struct vcpu *v) {
     link_exit(v, block);
     e->one_shot = mode & MODE_ONE;
     e->last_callout = CALLOUT_COUNT;
+    if (v->ignne)
+        engine_ignne_begin(v);
     enter(v, block, linear);
+    if (v->ignne)
+        engine_ignne_end(v, block);
     e->one_shot = false;
     if (e->again) {
         v->abi.shadow = shadow;

@@ -112,9 +112,15 @@ bool engine_fault_before_page(struct vcpu *v, const struct block *block, uint32_
 // abi.gpr, faults: the x87 pointers become what the instructions before it left
 void engine_settle_x87(struct vcpu *v, const struct block *block, uint32_t offset);
 
+// Does the one instruction of `block` load the x87 control word?
+bool engine_x87_loads_control(const struct block *block);
+
 // ferr.c: does v->fault go out as FERR# instead of being delivered? Then engine_ferr does that, and halts: leave
 bool engine_signals_ferr(const struct vcpu *v);
 void engine_ferr(struct vcpu *v);
+// Around an instruction that runs by itself under IGNNE#.
+void engine_ignne_begin(struct vcpu *v);
+void engine_ignne_end(struct vcpu *v, const struct block *block);
 
 // engine.c
 unsigned engine_forget_frame(struct vcpu *v, uint32_t frame); // kills the frame's blocks, clears its flag

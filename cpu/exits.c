@@ -122,14 +122,28 @@ uint64_t engine_callout(struct vcpu_abi *abi) {
     return LEAVE;
 }
 
-// v->fault is about the operand of an instruction of `block`, or about its page: another fault may come before that.
+// A block is left before its instruction at `offset`, whose EIP is abi.eip.
+static void leave_before(struct vcpu *v, uint32_t offset) {
+    engine_settle_x87(v, cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v)), offset);
+}
+
+// v->fault is about the operand of an instruction of the block, or about its page: another fault may come before that.
 static uint64_t deliver_operand_fault(struct vcpu *v, uint32_t word, uint32_t linear) {
     const struct block *block = cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v));
     if (v->fault.vector != VECTOR_AC)
         (void)engine_fault_before_page(v, block, word, linear);
-    engine_settle_x87(v, block, OPERAND_OFFSET(word));
+    leave_before(v, OPERAND_OFFSET(word));
     clock_leave(v, false);
     return deliver_fault(v);
+}
+
+// An x87 store that meets an unmasked exception, other than a rounded result, stores nothing (SDM vol. 1 8.5). Before
+// the instruction none was pending.
+static bool x87_withheld(void) {
+    const unsigned invalid = 1, denormal = 2, overflow = 8, underflow = 16;
+    uint16_t status, control;
+    __asm__ volatile("fnstsw %0\n\tfnstcw %1" : "=a"(status), "=m"(control));
+    return status & ~(unsigned)control & (invalid | denormal | overflow | underflow);
 }
 
 uint64_t engine_soft_miss(struct vcpu_abi *abi) {
@@ -153,6 +167,7 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     if (v->debug.data && !v->engine->one_shot && cpu_debug_match(v, linear, size, intent)) {
         v->debug.alone = true; // the trap comes right behind this instruction: it runs again, by itself
         v->engine->again = true;
+        leave_before(v, OPERAND_OFFSET(word));
         clock_leave(v, false);
         return LEAVE;
     }
@@ -180,13 +195,18 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
 uint64_t engine_writeback(struct vcpu_abi *abi) {
     struct vcpu *v = vcpu_of(abi);
     uint32_t word = abi->r10;
+    bool withheld = word & WRITEBACK_UNSURE && x87_withheld(), killed = false;
     clock_enter_behind(v, word & 0xffff);
-    bool killed = soft_commit(v->mmu);
+    if (withheld)
+        soft_cancel(v->mmu);
+    else
+        killed = soft_commit(v->mmu);
     // Under the virtual clock what a device did takes effect behind this very instruction.
     bool due = v->clock.counts && (v->clock.moved || abi->request);
     if ((killed || due) && !(word & WRITEBACK_STAY)) {
         clock_leave(v, true);
         abi->eip = abi->page + (word & 0xffff) - v->seg[CPU_SEG_CS].base;
+        leave_before(v, word & 0xffff);
         return LEAVE;
     }
     clock_return(v);
@@ -239,6 +259,8 @@ uint64_t engine_exit(struct vcpu_abi *abi) {
         return deliver_fault(v);
     }
     abi->eip = abi->r8 - v->seg[CPU_SEG_CS].base;
+    if (e->again && abi->exit_reason == EXIT_EXIT)
+        engine_settle_x87(v, cache_block_at(e->cache, e->fault_host), e->fault_offset);
     switch (abi->exit_reason) {
     case EXIT_MISS: return go_on_at_eip(v);
     case EXIT_LINK: return follow_link(v);

@@ -4,8 +4,6 @@
 // pointers are at a fault in the middle of a run of x87 instructions. Light code.
 #include "cpu/engine.h"
 
-#define MXCSR_MM (1u << 17)
-
 struct opcode {
     bool operand16, repne, rep;
     uint8_t byte, second, third; // opcode bytes; of an x87 instruction the second is ModRM
@@ -65,31 +63,6 @@ static bool x87_pending(const struct vcpu *v) {
     return status & 0x80;
 }
 
-// On AMD's processors the guest may have turned the alignment check off (APM vol. 1 4.2.2, MXCSR.MM); elsewhere the bit
-// cannot be set.
-static bool misaligned_mode(const struct vcpu *v) {
-    uint32_t mxcsr;
-    if (v->abi.fpu_parked)
-        mxcsr = v->abi.fx[24] | (uint32_t)v->abi.fx[25] << 8 | (uint32_t)v->abi.fx[26] << 16;
-    else
-        __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
-    return mxcsr & MXCSR_MM;
-}
-
-// Moves whose alignment is checked in AMD's misaligned mode too.
-static bool aligned_move(const struct opcode *o) {
-    switch (o->second) {
-    case 0x28:
-    case 0x29:
-    case 0x2b:
-    case 0x6f:
-    case 0x7f:
-    case 0xe7: return true;
-    case 0x38: return o->third == 0x2a;
-    default: return false;
-    }
-}
-
 // MOVUPS, MOVUPD, MOVDQU, LDDQU, MASKMOVDQU and the string comparisons take any address.
 static bool wants_alignment(const struct opcode *o) {
     if (o->byte != 0x0f)
@@ -116,7 +89,7 @@ bool engine_fault_before_page(struct vcpu *v, const struct block *block, uint32_
         cpu_raise(v, VECTOR_MF);
         return true;
     }
-    if (size == 16 && (linear & 15) && wants_alignment(&o) && (aligned_move(&o) || !misaligned_mode(v))) {
+    if (size == 16 && (linear & 15) && wants_alignment(&o)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return true;
     }
@@ -149,4 +122,10 @@ void engine_settle_x87(struct vcpu *v, const struct block *block, uint32_t offse
         v->abi.fip = v->abi.eip - (at - pointers.fip_at);
     if (pointers.fdp)
         v->abi.fdp = operand_offset(v, &pointers);
+}
+
+bool engine_x87_loads_control(const struct block *block) {
+    const struct opcode o = opcode_of(block->guest_bytes, block->guest_size);
+    unsigned reg = o.second >> 3 & 7;
+    return o.second < 0xc0 && ((o.byte == 0xd9 && (reg == 4 || reg == 5)) || (o.byte == 0xdd && reg == 4));
 }

@@ -105,19 +105,42 @@ static uint32_t last_opcode(struct vcpu *v) {
     return v->abi.fop & 0x7ffu;
 }
 
-// FCS and FDS are zero: CPUID says that they are deprecated (leaf 7, EBX bit 13).
+static bool real_format(const struct vcpu *v) {
+    return !cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM);
+}
+
+// The four words or doublewords of the pointers (SDM vol. 1 figures 8-9 to 8-12). FCS and FDS are zero: CPUID says that
+// they are deprecated (leaf 7, EBX bit 13).
+static void pointer_fields(struct vcpu *v, unsigned size, uint32_t fields[4]) {
+    const uint32_t high = 0xffff0000u; // reserved halves are ones
+    uint32_t fip = v->abi.fip, fdp = v->abi.fdp, opcode = last_opcode(v);
+    if (!real_format(v)) {
+        fields[0] = fip;
+        fields[1] = size == 2 ? 0 : opcode << 16;
+        fields[2] = fdp;
+        fields[3] = high;
+    } else if (size == 2) {
+        fields[0] = fip;
+        fields[1] = (fip >> 4 & 0xf000) | opcode;
+        fields[2] = fdp;
+        fields[3] = fdp >> 4 & 0xf000;
+    } else {
+        fields[0] = fip | high;
+        fields[1] = (fip >> 16) << 12 | opcode;
+        fields[2] = fdp | high;
+        fields[3] = (fdp >> 16) << 12;
+    }
+}
+
 static void build_environment(struct vcpu *v, unsigned size, uint8_t *image) {
     const uint8_t *fx = v->abi.fx;
-    const struct vcpu_abi *abi = &v->abi;
-    uint32_t opcode = last_opcode(v);
-    const uint32_t words[7] = {get16(fx + FX_FCW), get16(fx + FX_FSW), full_tags(fx), abi->fip, 0, abi->fdp, 0};
+    uint32_t words[7] = {get16(fx + FX_FCW), get16(fx + FX_FSW), full_tags(fx)};
+    pointer_fields(v, size, words + 3);
     for (unsigned i = 0; i < 7; i++) {
         if (size == 2)
             put16(image + 2 * i, words[i]);
-        else // reserved upper halves are ones; two fields have all 32 bits, one holds the opcode
-            put32(image + 4 * i, i == 3 || i == 5 ? words[i]
-                                 : i == 4         ? words[i] | opcode << 16
-                                                  : words[i] | 0xffff0000u);
+        else
+            put32(image + 4 * i, i < 3 ? words[i] | 0xffff0000u : words[i]);
     }
 }
 
@@ -125,6 +148,21 @@ static void set_pointers(struct vcpu *v, uint32_t fip, uint16_t fop, uint32_t fd
     v->abi.fip = fip;
     v->abi.fop = fop & 0x7ff;
     v->abi.fdp = fdp;
+}
+
+// `image` is that of the first pointer.
+static void load_pointers(struct vcpu *v, unsigned size, const uint8_t *image) {
+    bool real = real_format(v);
+    if (size == 2) {
+        uint16_t second = real ? get16(image + 2) : 0, fourth = real ? get16(image + 6) : 0;
+        set_pointers(v, get16(image) | (second & 0xf000u) << 4, second, get16(image + 4) | (fourth & 0xf000u) << 4);
+    } else if (real) {
+        uint32_t second = get32(image + 4), fourth = get32(image + 12);
+        set_pointers(v, get16(image) | (second << 4 & 0xffff0000u), (uint16_t)second,
+                     get16(image + 8) | (fourth << 4 & 0xffff0000u));
+    } else {
+        set_pointers(v, get32(image), get16(image + 6), get32(image + 8));
+    }
 }
 
 // The exception summary and busy bits follow from the flags and masks (SDM vol. 1 8.1.3.3).
@@ -140,10 +178,7 @@ static void load_environment(struct vcpu *v, unsigned size, const uint8_t *image
     put16(fx + FX_FCW, fcw);
     put16(fx + FX_FSW, with_summary(get16(image + width), fcw));
     fx[FX_FTW] = abridged_tags(get16(image + 2 * width));
-    if (size == 2)
-        set_pointers(v, get16(image + 6), 0, get16(image + 10));
-    else
-        set_pointers(v, get32(image + 12), get16(image + 18), get32(image + 20));
+    load_pointers(v, size, image + 3 * width);
 }
 
 static enum callout_result store_environment(struct vcpu *v, uint32_t rm, uint32_t offset, unsigned size) {
@@ -210,7 +245,7 @@ static enum callout_result frstor(struct vcpu *v, uint32_t rm, uint32_t offset, 
 
 static uint32_t mxcsr_mask(const struct vcpu *v) {
     uint32_t mask = get32(v->abi.fx + FX_MXCSR_MASK);
-    return mask ? mask : MXCSR_DEFAULT_MASK;
+    return mask ? mask & 0xffff : MXCSR_DEFAULT_MASK; // an AMD host has bit 17, which an Intel processor has not
 }
 
 // Checks segment and alignment of the 512 bytes. 0 or -1.
@@ -259,6 +294,18 @@ static enum callout_result fxrstor(struct vcpu *v, uint32_t rm, uint32_t offset)
     return CALLOUT_CONTINUE;
 }
 
+static enum callout_result ldmxcsr(struct vcpu *v, uint32_t rm, uint32_t offset) {
+    uint32_t value;
+    if (cpu_read(v, RM_INDEX(rm), offset, &value, 4) < 0)
+        return callout_failed(v);
+    if (value & ~mxcsr_mask(v)) {
+        cpu_raise_error(v, VECTOR_GP, 0);
+        return CALLOUT_FAULT;
+    }
+    put32(v->abi.fx + FX_MXCSR, value);
+    return CALLOUT_CONTINUE;
+}
+
 // ---- Callouts ------------------------------------------------------------------------------------------------------
 
 // #NM and #UD before the instruction looks at memory (SDM vol. 3A table 2-2). 0 or -1.
@@ -273,6 +320,8 @@ static int available(struct vcpu *v, bool fx) {
 enum callout_result callout_FPU_ENV(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     enum fpu_env kind = (enum fpu_env)(RM_OTHER(r9) & 7);
     unsigned size = CALLOUT_EXTRA(word);
+    if (kind == FPU_LDMXCSR) // the block's mode has seen to #UD and #NM
+        return ldmxcsr(v, r9, r8);
     if (available(v, kind == FPU_FXSAVE || kind == FPU_FXRSTOR) < 0)
         return CALLOUT_FAULT;
     // The two x87 loads wait for a pending exception first.
@@ -285,6 +334,7 @@ enum callout_result callout_FPU_ENV(struct vcpu *v, uint32_t r8, uint32_t r9, ui
     case FPU_FRSTOR: return frstor(v, r9, r8, size);
     case FPU_FXSAVE: return fxsave(v, r9, r8);
     case FPU_FXRSTOR: return fxrstor(v, r9, r8);
+    case FPU_LDMXCSR: break;
     }
     return CALLOUT_CONTINUE;
 }

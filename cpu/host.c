@@ -126,11 +126,16 @@ static void give_back(struct vcpu *v, const greg_t *regs, const struct block_mar
     clock_give_back(v, cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]), mark->guest);
 }
 
+// What engine_exit wants to know of the instruction.
+static void note_exit(struct vcpu *v, const greg_t *regs, const struct block_mark *mark) {
+    v->engine->fault_host = (uint32_t)regs[REG_RIP];
+    v->engine->fault_offset = mark->guest;
+}
+
 // Goes on in the fault stub, which saves the guest's registers and delivers v->fault.
 static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block_mark *mark) {
     v->engine->fault_eip = eip_of(v, regs, mark);
-    v->engine->fault_host = (uint32_t)regs[REG_RIP];
-    v->engine->fault_offset = mark->guest;
+    note_exit(v, regs, mark);
     give_back(v, regs, mark);
     restore_pointers(regs);
     regs[REG_RIP] = v->engine->stub[STUB_FAULT];
@@ -139,6 +144,7 @@ static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block_mark
 // Leaves for the dispatcher, to run the instruction anew.
 static void redirect_again(struct vcpu *v, greg_t *regs, const struct block_mark *mark) {
     v->engine->again = true;
+    note_exit(v, regs, mark);
     give_back(v, regs, mark);
     restore_pointers(regs);
     regs[REG_R8] = (uint32_t)((uint32_t)regs[REG_R11] + mark->guest);

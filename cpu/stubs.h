@@ -15,7 +15,7 @@
 #define STUB_HOST_RSP      88
 #define STUB_LIVE_ROOT     96
 #define STUB_WINDOW        104
-#define STUB_EXIT_REASON   234
+#define STUB_EXIT_REASON   236
 #define STUB_EXIT_SITE     240
 #define STUB_CALLOUT_ENTRY 256
 #define STUB_MISS_ENTRY    264

@@ -183,6 +183,10 @@ struct vcpu {
     struct vcpu_clock clock;
     bool a20;
     bool nmi_blocked;      // an NMI was taken, and no IRET has been executed since
+    bool ignne;            // IGNNE# is asserted
+    bool ignne_step;       // the next instruction waits for x87 exceptions, and goes on for IGNNE#
+    bool ignne_masked;     // it runs, with all exceptions masked
+    uint16_t ignne_fcw;    // the control word before it
     uint32_t mode;         // of the blocks that run now: enum mode_bit, kept by cpu_mode_update
     uint32_t segment_mode; // its part that depends on the segment registers, kept by cpu_commit_segment
     uint32_t control_mode; // its part that depends on CR0 and CR4, kept by cpu_control_update

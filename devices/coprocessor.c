@@ -1,5 +1,4 @@
-// See coprocessor.h. The latch of figure D-1 in Intel's manual; IGNNE# has no counterpart here: the processor asks
-// again at the next waiting instruction if the handler has not cleared the exception.
+// See coprocessor.h. The latch of figure D-1 in Intel's manual: the write that clears it asserts IGNNE#.
 #include "devices/coprocessor.h"
 
 #include <stdlib.h>
@@ -9,6 +8,8 @@
 
 struct coprocessor {
     struct irq_line irq;
+    void (*ignore)(void *opaque);
+    void *opaque;
 };
 
 static uint32_t read_port(void *device, uint16_t port, unsigned size) {
@@ -18,16 +19,19 @@ static uint32_t read_port(void *device, uint16_t port, unsigned size) {
 
 static void write_port(void *device, uint16_t port, unsigned size, uint32_t value) {
     (void)port, (void)size, (void)value;
-    coprocessor_reset(device);
+    struct coprocessor *coprocessor = device;
+    coprocessor_reset(coprocessor);
+    coprocessor->ignore(coprocessor->opaque);
 }
 
-struct coprocessor *coprocessor_create(struct io_bus *io, struct irq_line irq, struct error *err) {
+struct coprocessor *coprocessor_create(struct io_bus *io, struct irq_line irq, void (*ignore)(void *opaque),
+                                       void *opaque, struct error *err) {
     struct coprocessor *coprocessor = calloc(1, sizeof *coprocessor);
     if (!coprocessor) {
         error_set(err, "coprocessor: out of memory");
         return NULL;
     }
-    coprocessor->irq = irq;
+    *coprocessor = (struct coprocessor){.irq = irq, .ignore = ignore, .opaque = opaque};
     if (io_bus_register(io, CLEAR_PORT, PORTS, read_port, write_port, coprocessor, err)) {
         free(coprocessor);
         return NULL;

@@ -12,8 +12,9 @@
 
 struct coprocessor;
 
-struct coprocessor *coprocessor_create(struct io_bus *io, struct irq_line irq,
-                                       struct error *err); // NULL with err filled
+// ignore is called at the write that clears the request, on the thread that writes.
+struct coprocessor *coprocessor_create(struct io_bus *io, struct irq_line irq, void (*ignore)(void *opaque),
+                                       void *opaque, struct error *err); // NULL with err filled
 void coprocessor_destroy(struct coprocessor *coprocessor);
 void coprocessor_reset(struct coprocessor *coprocessor);
 

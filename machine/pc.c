@@ -78,6 +78,10 @@ static uint8_t acknowledge(void *opaque) {
     return vector;
 }
 
+static void ignore_coprocessor_error(void *opaque) {
+    vcpu_ignore_ferr(((struct pc *)opaque)->vcpu);
+}
+
 static void signal_coprocessor_error(void *opaque) {
     coprocessor_error(((struct pc *)opaque)->coprocessor);
 }
@@ -194,7 +198,8 @@ static int create_ports(struct pc *pc, const struct pc_config *config, struct er
     pc->port92 = port92_create(pc->io, &pc->a20, request_reset, pc, err);
     if (!pc->port92)
         return -1;
-    pc->coprocessor = coprocessor_create(pc->io, i8259_line(pc->pic, COPROCESSOR_IRQ), err);
+    pc->coprocessor =
+        coprocessor_create(pc->io, i8259_line(pc->pic, COPROCESSOR_IRQ), ignore_coprocessor_error, pc, err);
     if (!pc->coprocessor)
         return -1;
     pc->post = post_create(pc->io, err);

@@ -154,3 +154,7 @@ bool soft_commit(struct mmu *mmu) {
     }
     return hit;
 }
+
+void soft_cancel(struct mmu *mmu) {
+    mmu->bounce.parts = 0;
+}

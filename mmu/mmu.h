@@ -127,6 +127,8 @@ enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum
 // Writes the bounced operand back. Returns true if translated code was hit (the vCPU must leave at the next
 // instruction).
 bool soft_commit(struct mmu *mmu);
+// In its place: the instruction stored nothing.
+void soft_cancel(struct mmu *mmu);
 
 // ---- Pages with data breakpoints (PITFALLS 14)
 // -------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ struct vcpu_abi {
     uint32_t seg_selector[6]; // visible selectors, zero-extended (inline segment reads)
     uint32_t tmp[4];          // scratch that survives a second operand's lookup
     uint32_t fip, fdp;        // guest EIP and operand offset of the last x87 instruction that is not a control one
-    uint16_t fop;             // what an environment loaded last, for images without a pending exception
+    uint32_t fop;             // what an environment loaded last, for images without a pending exception
     uint8_t exit_reason;      // enum abi_exit, written by the stub that left
     uint64_t exit_site;       // host address behind the call instruction of a link exit
     int64_t tsc_offset;       // guest TSC - host TSC
@@ -135,7 +135,8 @@ enum abi_stub {
     STUB_COUNT,
 };
 
-#define WRITEBACK_STAY 0x80000000u
+#define WRITEBACK_STAY   0x80000000u
+#define WRITEBACK_UNSURE 0x40000000u // nothing is stored if the x87 instruction met an unmasked exception
 
 enum abi_exit { EXIT_MISS, EXIT_EXIT, EXIT_LINK, EXIT_FAULT, EXIT_CALLOUT };
 
@@ -222,12 +223,12 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(PUSHA, heavy) /* extra = operand size */                                                                         \
     X(POPA, heavy)                                                                                                     \
     X(BCD, light)      /* r9 = the opcode byte (27 2F 37 3F D4 D5 D6) | immediate << 8 */                              \
-    X(FPU_ENV, heavy)  /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR: r9 = RM word, other = enum fpu_env */           \
+    X(FPU_ENV, heavy)  /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR LDMXCSR: r9 = RM word, other = enum fpu_env */   \
     X(FPU_MF, heavy)   /* WAIT-checked x87 exception pending: #MF or IRQ 13 */                                         \
     X(SLOW, heavy)     /* an instruction left to C whole, by its bytes: none today */                                  \
     X(POPF_VME, light) /* virtual-8086 mode without IOPL: the whole instruction */
 
-enum fpu_env { FPU_FNSTENV, FPU_FLDENV, FPU_FNSAVE, FPU_FRSTOR, FPU_FXSAVE, FPU_FXRSTOR };
+enum fpu_env { FPU_FNSTENV, FPU_FLDENV, FPU_FNSAVE, FPU_FRSTOR, FPU_FXSAVE, FPU_FXRSTOR, FPU_LDMXCSR };
 
 enum callout_id {
 #define ABI_CALLOUT_ENUM(name, weight) CALLOUT_##name,

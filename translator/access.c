@@ -140,7 +140,8 @@ static void emit_bounced(struct tctx *t, const struct tail *tail) {
     struct emitter *e = &t->e;
     const struct access *a = &tail->access;
     a->op(t, &looked_up, a);
-    emit_mov_r32_imm32(e, R10, insn_next(t->insn) | (a->transfer ? WRITEBACK_STAY : 0));
+    emit_mov_r32_imm32(e, R10,
+                       insn_next(t->insn) | (a->transfer ? WRITEBACK_STAY : 0) | (a->unsure ? WRITEBACK_UNSURE : 0));
     emit_call_address(e, t->in->stub[STUB_WRITEBACK]);
     if (a->transfer) {
         t->stay = true;

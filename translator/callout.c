@@ -68,7 +68,7 @@ static unsigned far_load_segment(const struct guest_insn *insn) {
 
 static enum fpu_env fpu_env_of(const struct guest_insn *insn) {
     if (insn->map == MAP_0F)
-        return insn->reg == 0 ? FPU_FXSAVE : FPU_FXRSTOR;
+        return insn->reg == 0 ? FPU_FXSAVE : insn->reg == 1 ? FPU_FXRSTOR : FPU_LDMXCSR;
     if (insn->opcode == 0xd9)
         return insn->reg == 4 ? FPU_FLDENV : FPU_FNSTENV;
     return insn->reg == 4 ? FPU_FRSTOR : FPU_FNSAVE;

@@ -69,11 +69,12 @@ static void emit_x87_mem(struct tctx *t, struct pointers kept) {
                                     .arg = {kept.fip, kept.fdp}});
 }
 
-// FNINIT clears both pointers.
+// FNINIT clears them and the opcode.
 static void emit_clear_pointers(struct tctx *t) {
-    struct host_mem fip = mem_vcpu(ABI_OFFSET(fip)), fdp = mem_vcpu(ABI_OFFSET(fdp));
+    struct host_mem fip = mem_vcpu(ABI_OFFSET(fip)), fdp = mem_vcpu(ABI_OFFSET(fdp)), fop = mem_vcpu(ABI_OFFSET(fop));
     emit_mov_m32_imm32(&t->e, &fip, 0);
     emit_mov_m32_imm32(&t->e, &fdp, 0);
+    emit_mov_m32_imm32(&t->e, &fop, 0);
 }
 
 void fpu_emit(struct tctx *t) {

@@ -43,7 +43,7 @@ static bool is_argument(enum callout_id id, uint32_t r9) {
     case CALLOUT_NEAR: return r9 < 1u << 10 && (r9 & 15) <= NEAR_JCXZ;
     case CALLOUT_FAR_MEM: return is_rm_word(r9, 2);
     case CALLOUT_LOAD_FAR: return is_rm_word(r9, SEGMENTS << 3);
-    case CALLOUT_FPU_ENV: return is_rm_word(r9, FPU_FXRSTOR + 1);
+    case CALLOUT_FPU_ENV: return is_rm_word(r9, FPU_LDMXCSR + 1);
     case CALLOUT_LAR:
     case CALLOUT_LSL:
     case CALLOUT_ARPL:

@@ -180,7 +180,7 @@ static int call_writeback(struct verifier *v, unsigned i, struct vstate *s) {
     uint32_t word = (uint32_t)v->insns[i].imm;
     if (!s->bounced)
         return verify_reject(v, i, "a write back without a bounced operand");
-    if ((word & ~WRITEBACK_STAY) > 4096 + 15)
+    if ((word & ~(WRITEBACK_STAY | WRITEBACK_UNSURE)) > 4096 + 15)
         return verify_reject(v, i, "a write-back word out of range");
     s->bounced = 0;
     if (verify_require_clean(v, i, s) < 0)

@@ -16,9 +16,11 @@ static const struct {
     {ABI_OFFSET(seg_base), 4, 6, CAN_READ},
     {ABI_OFFSET(seg_selector), 4, 6, CAN_READ},
     {ABI_OFFSET(tmp), 4, 4, CAN_READ | CAN_WRITE},
-    {ABI_OFFSET(fip), 4, 2, CAN_WRITE}, // fip, fdp
+    {ABI_OFFSET(fip), 4, 3, CAN_WRITE}, // fip, fdp, fop
 };
-_Static_assert(offsetof(struct vcpu_abi, fdp) == offsetof(struct vcpu_abi, fip) + 4, "fip and fdp are neighbours");
+_Static_assert(offsetof(struct vcpu_abi, fdp) == offsetof(struct vcpu_abi, fip) + 4 &&
+                   offsetof(struct vcpu_abi, fop) == offsetof(struct vcpu_abi, fip) + 8,
+               "fip, fdp and fop are neighbours");
 
 static bool is_field(int32_t at, unsigned size, unsigned access) {
     for (unsigned i = 0; i < sizeof fields / sizeof *fields; i++) {

@@ -48,7 +48,7 @@ static const struct verify_simd simd_0f[256][4] = {
     [0x73] = {G(V, 0x44), G(V, 0xcc), O, O},
     [0x74 ... 0x76] = MMX, [0x7c] = {O, V(16), O, V(16)}, [0x7d] = {O, V(16), O, V(16)},
     [0x7e] = {E(4, GW, V), E(4, GW, V), V(8), O}, [0x7f] = {VW(8), VW(16), VW(16), O},
-    [0xae] = {{4, RM_MR, REG_X, 0x0c}, O, O, O}, // LDMXCSR, STMXCSR (written), fences: verify_rules.c looks closer
+    [0xae] = {{4, RM_MR, REG_X, 0x08}, O, O, O}, // STMXCSR (written), fences: verify_rules.c looks closer
     [0xc2] = FLOAT, [0xc3] = {E(4, MW, GR), O, O, O}, // MOVNTI
     [0xc4] = {E(2, GR, V), E(2, GR, V), O, O}, [0xc5] = {E(0, V, GW), E(0, V, GW), O, O}, [0xc6] = PACKED,
     [0xd0] = {O, V(16), O, V(16)}, [0xd1 ... 0xd3] = MMX, [0xd4] = MMX, [0xd5] = MMX,

@@ -15,6 +15,12 @@ static void load_host_state(void) {
         : "xmm0", "xmm7");
 }
 
+static uint32_t get32_at(const uint8_t *at) {
+    uint32_t value;
+    memcpy(&value, at, 4);
+    return value;
+}
+
 static void park(struct fixture *f) {
     __asm__ volatile("fxsave64 %0" : "=m"(f->v->abi.fx));
     f->v->abi.fpu_parked = 1;
@@ -57,6 +63,58 @@ static void fnstenv_16(void **state) {
     assert_int_equal(guest[4], 0);
     assert_int_equal(guest[5], 0x7788);
     assert_int_equal(guest[6], 0);
+}
+
+// In real mode the pointers are 20 and 32 bits, in pieces (SDM vol. 1 figures 8-10 and 8-12), and come back.
+static void real_mode(void **state) {
+    struct fixture *f = *state;
+    load_host_state();
+    park(f);
+    f->v->cr0 &= ~CR0_PE;
+    f->v->abi.fip = 0x000a3344;
+    f->v->abi.fdp = 0x00057788;
+    assert_int_equal(env(f, FPU_FNSTENV, DATA, 2), CALLOUT_CONTINUE);
+    uint16_t words[7];
+    memcpy(words, f->ram.host + DATA, sizeof words);
+    assert_int_equal(words[3], 0x3344);
+    assert_int_equal(words[4], 0xa123);
+    assert_int_equal(words[5], 0x7788);
+    assert_int_equal(words[6], 0x5000);
+    f->v->abi.fip = f->v->abi.fdp = f->v->abi.fop = 0;
+    assert_int_equal(env(f, FPU_FLDENV, DATA, 2), CALLOUT_CONTINUE);
+    assert_int_equal(f->v->abi.fip, 0xa3344);
+    assert_int_equal(f->v->abi.fdp, 0x57788);
+    assert_int_equal(f->v->abi.fop, 0x123);
+    f->v->abi.fip = 0x11223344;
+    f->v->abi.fdp = 0x55667788;
+    assert_int_equal(env(f, FPU_FNSTENV, DATA, 4), CALLOUT_CONTINUE);
+    assert_int_equal(get32(f, DATA + 12), 0xffff3344);
+    assert_int_equal(get32(f, DATA + 16), 0x01122123);
+    assert_int_equal(get32(f, DATA + 20), 0xffff7788);
+    assert_int_equal(get32(f, DATA + 24), 0x05566000);
+    f->v->abi.fip = f->v->abi.fdp = f->v->abi.fop = 0;
+    assert_int_equal(env(f, FPU_FLDENV, DATA, 4), CALLOUT_CONTINUE);
+    assert_int_equal(f->v->abi.fip, 0x11223344);
+    assert_int_equal(f->v->abi.fdp, 0x55667788);
+    assert_int_equal(f->v->abi.fop, 0x123);
+    f->v->cr0 |= CR0_PE;
+    __asm__ volatile("fninit");
+}
+
+// Bit 17 of MXCSR is AMD's; the announced processor has not got it.
+static void ldmxcsr(void **state) {
+    struct fixture *f = *state;
+    park(f);
+    put32(f, DATA, 0xffbf);
+    assert_int_equal(env(f, FPU_LDMXCSR, DATA, 4), CALLOUT_CONTINUE);
+    assert_int_equal(f->v->abi.fx[24] | f->v->abi.fx[25] << 8, 0xffbf);
+    for (unsigned bit = 16; bit < 32; bit++) {
+        put32(f, DATA, 0x1f80 | 1u << bit);
+        assert_fault(f, env(f, FPU_LDMXCSR, DATA, 4), VECTOR_GP, 0);
+    }
+    assert_int_equal(f->v->abi.fx[24] | f->v->abi.fx[25] << 8, 0xffbf);
+    put32(f, DATA, 0x1f80);
+    assert_int_equal(env(f, FPU_LDMXCSR, DATA, 4), CALLOUT_CONTINUE);
 }
 
 static void fnsave_and_frstor(void **state) {
@@ -110,7 +168,9 @@ static void fxsave_and_fxrstor(void **state) {
     assert_memory_equal(f->ram.host + DATA, before, 5);
     assert_int_equal(get32(f, DATA + 8), 0x11223344);
     assert_int_equal(get32(f, DATA + 12), 0);
-    assert_memory_equal(f->ram.host + DATA + 24, before + 24, 288 - 24);
+    assert_memory_equal(f->ram.host + DATA + 24, before + 24, 4);
+    assert_int_equal(get32(f, DATA + 28), get32_at(before + 28) & 0xffff); // no bit that only AMD's processors have
+    assert_memory_equal(f->ram.host + DATA + 32, before + 32, 288 - 32);
     assert_int_equal(f->ram.host[DATA + 288], 0xee);
     memset(f->v->abi.fx, 0, 24);
     memset(f->v->abi.fx + 32, 0, 256);
@@ -150,8 +210,8 @@ static void pending_exception(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(fnstenv_32),         TEST(fnstenv_16),    TEST(fnsave_and_frstor), TEST(fnsave_and_fldenv),
-        TEST(fxsave_and_fxrstor), TEST(not_available), TEST(pending_exception),
+        TEST(fnstenv_32), TEST(fnstenv_16),         TEST(fnsave_and_frstor), TEST(fnsave_and_fldenv), TEST(real_mode),
+        TEST(ldmxcsr),    TEST(fxsave_and_fxrstor), TEST(not_available),     TEST(pending_exception),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

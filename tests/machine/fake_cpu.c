@@ -59,6 +59,10 @@ void vcpu_set_intr(struct vcpu *v, bool level) {
     sem_post(&v->wake);
 }
 
+void vcpu_ignore_ferr(struct vcpu *v) {
+    (void)v;
+}
+
 void vcpu_raise_nmi(struct vcpu *v) {
     atomic_fetch_add(&v->nmis, 1);
     sem_post(&v->wake);

@@ -32,6 +32,7 @@ static const char *field_name(size_t at) {
         FIELD(tsc_offset),
         FIELD(fip),
         FIELD(fdp),
+        FIELD(fop),
         FIELD(seg_selector[0]),
         FIELD(seg_selector[1]),
         FIELD(seg_selector[2]),

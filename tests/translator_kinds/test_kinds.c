@@ -251,7 +251,8 @@ static void test_x87(void **state) {
                   "fld1; mov r10d, dword ptr [seg_base[1]]; not r10d; lea r10d, [r11 + r10 + 0x101]; "
                   "mov dword ptr [fip], r10d",
                   0xd9, 0xe8);
-    assert_golden(M, "fninit; mov dword ptr [fip], 0; mov dword ptr [fdp], 0", 0xdb, 0xe3);        // FNINIT
+    assert_golden(M, "fninit; mov dword ptr [fip], 0; mov dword ptr [fdp], 0; mov dword ptr [fop], 0", 0xdb,
+                  0xe3);                                                                           // FNINIT
     assert_golden(M, "fnstcw word ptr gs:[r12d]", 0xd9, 0x3c, 0x24);                               // FNSTCW [ESP]
     assert_golden(M, "lea r8d, [rax]; mov r9d, 3; mov r10d, 0x4352100; call CALLOUT", 0xd9, 0x30); // FNSTENV [EAX]
     // FXSAVE [EAX]

@@ -206,7 +206,7 @@ static bool vcpu_allows(long at, unsigned size, bool read, bool write) {
         {FIELD(sys_flags), 4, true, true},      {FIELD(pending), 1, true, false},
         {FIELD(seg_base_p), 48, true, false},   {FIELD(seg_base), 24, true, false},
         {FIELD(seg_selector), 24, true, false}, {FIELD(tmp), 16, true, true},
-        {FIELD(fip), 8, false, true},           {FIELD(tsc_offset), 8, true, false},
+        {FIELD(fip), 12, false, true},          {FIELD(tsc_offset), 8, true, false},
         {FIELD(budget), 8, true, true},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
