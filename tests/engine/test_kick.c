@@ -190,39 +190,49 @@ static bool in_program(const struct rig *rig, uint32_t address) {
     return block && (block->frame << 12) + block->offset >= rig_address(handler_end);
 }
 
+// One kick at site i of a warm cache. True if the program came by.
+static bool kick_site(struct rig *rig, const struct rig_program *program, unsigned cpl, bool spurious,
+                      const struct rig_result *wanted, uint32_t address) {
+    static struct rig_result got;
+    char what[120];
+    snprintf(what, sizeof what, "%s at CPL %u, form %d, kick at %08x", program->name, cpl, rig->vcpu->config.policy,
+             address);
+    rig_start_program(rig, program, cpl, true);
+    plant_at(rig, address, spurious);
+    run_watched(rig, what);
+    unplant();
+    rig_result(rig, &got);
+    rig_compare(wanted, &got, what);
+    bool hit = plant.hit;
+    if (hit && !spurious && rig->acknowledged > 1)
+        fail_msg("%s: %u interrupts", what, rig->acknowledged);
+    rig_start_program(rig, program, cpl, true); // links again
+    run_watched(rig, what);
+    return hit;
+}
+
 static void kick_program(struct rig *rig, const struct rig_program *program, unsigned cpl, bool spurious) {
     static struct sites sites;
-    static struct rig_result wanted, got;
-    char what[120];
+    static struct rig_result wanted;
     for (unsigned round = 0; round < 2; round++) {
         rig_start_program(rig, program, cpl, true);
         run_watched(rig, program->name);
     }
     rig_result(rig, &wanted);
     find_sites(&sites, rig);
-    unsigned step = sample_step(&sites, SAMPLE), hits = 0;
+    unsigned step = sample_step(&sites, SAMPLE), first = (unsigned)rand_r(&seed) % step, hits = 0;
     uint64_t evictions = rig->stats.cache_evictions;
-    for (unsigned i = (unsigned)rand_r(&seed) % step; i < sites.count; i += step) {
-        if (rig->stats.cache_evictions != evictions) { // other code stands there now
-            evictions = rig->stats.cache_evictions;
-            find_sites(&sites, rig);
-            if (i >= sites.count)
-                break;
+    // Many sites are out of the way of the program: a sample that missed it altogether is followed by the next.
+    for (unsigned tries = 0; tries < step && !hits; tries++)
+        for (unsigned i = (first + tries) % step; i < sites.count; i += step) {
+            if (rig->stats.cache_evictions != evictions) { // other code stands there now
+                evictions = rig->stats.cache_evictions;
+                find_sites(&sites, rig);
+                if (i >= sites.count)
+                    break;
+            }
+            hits += kick_site(rig, program, cpl, spurious, &wanted, sites.address[i]);
         }
-        snprintf(what, sizeof what, "%s at CPL %u, form %d, kick at %08x", program->name, cpl, rig->vcpu->config.policy,
-                 sites.address[i]);
-        rig_start_program(rig, program, cpl, true);
-        plant_at(rig, sites.address[i], spurious);
-        run_watched(rig, what);
-        unplant();
-        rig_result(rig, &got);
-        rig_compare(&wanted, &got, what);
-        hits += plant.hit;
-        if (plant.hit && !spurious && rig->acknowledged > 1)
-            fail_msg("%s: %u interrupts", what, rig->acknowledged);
-        rig_start_program(rig, program, cpl, true); // links again
-        run_watched(rig, what);
-    }
     if (!hits)
         fail_msg("%s: no breakpoint hit", program->name);
 }
