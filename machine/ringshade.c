@@ -252,7 +252,7 @@ static bool take_event(struct ringshade *machine, enum ringshade_stop *stop) {
 // What a debugger is told as the exit status of the run: as of `ringshade run` (docs/usage.md).
 static unsigned debugger_status(const struct ringshade *machine) {
     switch (machine->stop) {
-    case RINGSHADE_STOP_DEBUG_EXIT: return (machine->debug_exit << 1 | 1) & 0xffu;
+    case RINGSHADE_STOP_DEBUG_EXIT: return ((unsigned)machine->debug_exit << 1 | 1) & 0xffu;
     case RINGSHADE_STOP_TRIPLE_FAULT: return 4;
     case RINGSHADE_STOP_TIMEOUT: return 6;
     case RINGSHADE_STOP_ERROR: return 8;
