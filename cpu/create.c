@@ -1,5 +1,6 @@
 // Creation, reset and destruction of the vCPU with its engine: arena and stubs, shadow MMU, guard page.
 #include "cpu/engine.h"
+#include "cpu/fx_image.h"
 #include "cpu/stubs.h"
 
 #include <stdlib.h>
@@ -145,9 +146,8 @@ void vcpu_reset(struct vcpu *v) {
     v->ignne = v->ignne_step = v->ignne_masked = false;
     v->msr.pat = 0x0007040600070406;
     memset(v->abi.fx, 0, sizeof v->abi.fx);
-    v->abi.fx[0] = 0x40;  // FCW 0040h; after FNINIT 037Fh
-    v->abi.fx[24] = 0x80; // MXCSR 1F80h
-    v->abi.fx[25] = 0x1f;
+    fx_put16(v->abi.fx + FX_FCW, 0x0040); // after FNINIT 037Fh
+    fx_put16(v->abi.fx + FX_MXCSR, 0x1f80);
     v->abi.fpu_parked = 1;
     v->abi.shadow = 0;
     v->nmi_blocked = false;

@@ -1,5 +1,6 @@
 // What a debugger outside the guest asks of the processor (cpu/cpu.h): its points, steps, addresses and the x87 and SSE
 // state. Only while vcpu_run does not run. Nothing of it is visible to the guest.
+#include "cpu/fx_image.h"
 #include "cpu/semantics.h"
 
 #include <string.h>
@@ -59,24 +60,21 @@ int vcpu_debug_translate(struct vcpu *v, uint32_t linear, uint64_t *gpa) {
 // abi.fx has the host's 64-bit layout with its pointers; the guest's stand beside it (PITFALLS 5).
 void vcpu_get_fx(struct vcpu *v, uint8_t fx[512]) {
     engine_park_fpu(v);
-    memcpy(fx, v->abi.fx, 512);
-    memcpy(fx + 6, &v->abi.fop, 2);
-    memset(fx + 8, 0, 16);
-    memcpy(fx + 8, &v->abi.fip, 4);
-    memcpy(fx + 16, &v->abi.fdp, 4);
+    memcpy(fx, v->abi.fx, FX_SIZE);
+    memset(fx + FX_FIP, 0, FX_MXCSR - FX_FIP);
+    fx_put16(fx + FX_FOP, v->abi.fop);
+    fx_put32(fx + FX_FIP, v->abi.fip);
+    fx_put32(fx + FX_FDP, v->abi.fdp);
 }
 
 void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]) {
     engine_park_fpu(v);
-    memcpy(&v->abi.fop, fx + 6, 2);
-    memcpy(&v->abi.fip, fx + 8, 4);
-    memcpy(&v->abi.fdp, fx + 16, 4);
-    uint32_t mxcsr, mask = 0xffff;
-    memcpy(&mxcsr, fx + 24, 4);
-    mxcsr &= mask; // a reserved bit would fault in the monitor
-    memcpy(v->abi.fx, fx, 6);
-    memcpy(v->abi.fx + 24, &mxcsr, 4);
-    memcpy(v->abi.fx + 32, fx + 32, 8 * 16 + 8 * 16);
+    v->abi.fop = fx_get16(fx + FX_FOP);
+    v->abi.fip = fx_get32(fx + FX_FIP);
+    v->abi.fdp = fx_get32(fx + FX_FDP);
+    memcpy(v->abi.fx, fx, FX_FOP);
+    fx_put32(v->abi.fx + FX_MXCSR, fx_get32(fx + FX_MXCSR) & 0xffff); // a reserved bit would fault in the monitor
+    memcpy(v->abi.fx + FX_ST, fx + FX_ST, FX_USED - FX_ST);
 }
 
 uint64_t vcpu_get_efer(const struct vcpu *v) {
@@ -101,7 +99,7 @@ static int read_descriptor(struct vcpu *v, uint16_t selector, uint64_t *descript
 int vcpu_debug_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
     struct cpu_segment segment = v->seg[seg];
     uint64_t descriptor;
-    if (!cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM)) {
+    if (!cpu_uses_descriptors(v)) {
         segment.selector = selector;
         segment.base = (uint32_t)selector << 4;
     } else if (selector_is_null(selector)) {

@@ -3,6 +3,7 @@
 // 1 8.7.1, 11.4.4). Where the operand is direct, or bounced, the processor itself sees to that. Also what the x87
 // pointers are at a fault in the middle of a run of x87 instructions. Light code.
 #include "cpu/engine.h"
+#include "cpu/fx_image.h"
 
 struct opcode {
     bool operand16, repne, rep;
@@ -57,10 +58,10 @@ static bool waits(const struct opcode *o) {
 static bool x87_pending(const struct vcpu *v) {
     uint16_t status;
     if (v->abi.fpu_parked)
-        status = (uint16_t)(v->abi.fx[2] | v->abi.fx[3] << 8);
+        status = fx_get16(v->abi.fx + FX_FSW);
     else
         __asm__ volatile("fnstsw %0" : "=a"(status));
-    return status & 0x80;
+    return status & FSW_ES;
 }
 
 // MOVUPS, MOVUPD, MOVDQU, LDDQU, MASKMOVDQU and the string comparisons take any address.

@@ -1,88 +1,13 @@
 // Images of the x87 and SSE state in memory, in the guest's formats and with the guest's instruction and data pointers
 // (PITFALLS 5): FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR, and the x87 exception. Intel SDM vol. 1 8.1.10, 10.5.1;
 // vol. 2. The state is parked in abi.fx, a 64-bit FXSAVE image, and goes back into the processor from there.
+#include "cpu/fx_image.h"
 #include "cpu/semantics.h"
 
 #include <string.h>
 
-// Offsets in an FXSAVE image.
-enum {
-    FX_FCW = 0,
-    FX_FSW = 2,
-    FX_FTW = 4,
-    FX_FOP = 6,
-    FX_FIP = 8,
-    FX_FCS = 12,
-    FX_FDP = 16,
-    FX_FDS = 20,
-    FX_MXCSR = 24,
-    FX_MXCSR_MASK = 28,
-    FX_ST = 32,
-    FX_XMM = 160,
-    FX_SIZE = 512,
-    FX_USED = 288
-};
-
 #define FCW_INIT           0x037f
-#define FCW_MASKS          0x3f
-#define FSW_ES             0x80
 #define MXCSR_DEFAULT_MASK 0xffbfu
-
-static uint16_t get16(const uint8_t *at) {
-    uint16_t value;
-    memcpy(&value, at, 2);
-    return value;
-}
-
-static uint32_t get32(const uint8_t *at) {
-    uint32_t value;
-    memcpy(&value, at, 4);
-    return value;
-}
-
-static void put16(uint8_t *at, uint32_t value) {
-    uint16_t half = (uint16_t)value;
-    memcpy(at, &half, 2);
-}
-
-static void put32(uint8_t *at, uint32_t value) {
-    memcpy(at, &value, 4);
-}
-
-// ---- Tag word ------------------------------------------------------------------------------------------------------
-
-enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
-
-static unsigned classify(const uint8_t *st) {
-    unsigned exponent = get16(st + 8) & 0x7fff;
-    uint64_t mantissa;
-    memcpy(&mantissa, st, 8);
-    if (exponent == 0)
-        return mantissa == 0 ? TAG_ZERO : TAG_SPECIAL;
-    if (exponent == 0x7fff || !(mantissa >> 63))
-        return TAG_SPECIAL;
-    return TAG_VALID;
-}
-
-// The full tag word from the abridged one; registers in the image are in stack order, tags in physical order.
-static uint32_t full_tags(const uint8_t *fx) {
-    unsigned top = get16(fx + FX_FSW) >> 11 & 7;
-    uint32_t tags = 0;
-    for (unsigned physical = 0; physical < 8; physical++) {
-        unsigned tag = TAG_EMPTY;
-        if (fx[FX_FTW] >> physical & 1)
-            tag = classify(fx + FX_ST + 16 * ((physical - top) & 7));
-        tags |= tag << 2 * physical;
-    }
-    return tags;
-}
-
-static uint8_t abridged_tags(uint32_t tags) {
-    unsigned bits = 0;
-    for (unsigned physical = 0; physical < 8; physical++)
-        bits |= (unsigned)((tags >> 2 * physical & 3) != TAG_EMPTY) << physical;
-    return (uint8_t)bits;
-}
 
 // ---- Environment: 28 bytes, or 14 with a 16-bit operand size -------------------------------------------------------
 
@@ -93,7 +18,7 @@ static unsigned environment_size(unsigned size) {
 // The opcode of the last instruction that raised an unmasked exception (SDM vol. 1 8.1.9: the other mode is gone from
 // processors since the Pentium 4). Its bytes are still where it ran; without a pending exception it is what was loaded.
 static uint32_t last_opcode(struct vcpu *v) {
-    if (!(get16(v->abi.fx + FX_FSW) & FSW_ES))
+    if (!(fx_get16(v->abi.fx + FX_FSW) & FSW_ES))
         return v->abi.fop & 0x7ffu;
     uint32_t linear = v->seg[CPU_SEG_CS].base + v->abi.fip;
     for (unsigned i = 0; i < 14; i++) { // behind the prefixes
@@ -105,16 +30,12 @@ static uint32_t last_opcode(struct vcpu *v) {
     return v->abi.fop & 0x7ffu;
 }
 
-static bool real_format(const struct vcpu *v) {
-    return !cpu_protected(v) || (v->abi.sys_flags & EFLAGS_VM);
-}
-
 // The four words or doublewords of the pointers (SDM vol. 1 figures 8-9 to 8-12). FCS and FDS are zero: CPUID says that
 // they are deprecated (leaf 7, EBX bit 13).
 static void pointer_fields(struct vcpu *v, unsigned size, uint32_t fields[4]) {
     const uint32_t high = 0xffff0000u; // reserved halves are ones
     uint32_t fip = v->abi.fip, fdp = v->abi.fdp, opcode = last_opcode(v);
-    if (!real_format(v)) {
+    if (cpu_uses_descriptors(v)) {
         fields[0] = fip;
         fields[1] = size == 2 ? 0 : opcode << 16;
         fields[2] = fdp;
@@ -134,13 +55,13 @@ static void pointer_fields(struct vcpu *v, unsigned size, uint32_t fields[4]) {
 
 static void build_environment(struct vcpu *v, unsigned size, uint8_t *image) {
     const uint8_t *fx = v->abi.fx;
-    uint32_t words[7] = {get16(fx + FX_FCW), get16(fx + FX_FSW), full_tags(fx)};
+    uint32_t words[7] = {fx_get16(fx + FX_FCW), fx_get16(fx + FX_FSW), fx_full_tags(fx)};
     pointer_fields(v, size, words + 3);
     for (unsigned i = 0; i < 7; i++) {
         if (size == 2)
-            put16(image + 2 * i, words[i]);
+            fx_put16(image + 2 * i, words[i]);
         else
-            put32(image + 4 * i, i < 3 ? words[i] | 0xffff0000u : words[i]);
+            fx_put32(image + 4 * i, i < 3 ? words[i] | 0xffff0000u : words[i]);
     }
 }
 
@@ -152,32 +73,27 @@ static void set_pointers(struct vcpu *v, uint32_t fip, uint16_t fop, uint32_t fd
 
 // `image` is that of the first pointer.
 static void load_pointers(struct vcpu *v, unsigned size, const uint8_t *image) {
-    bool real = real_format(v);
+    bool real = !cpu_uses_descriptors(v);
     if (size == 2) {
-        uint16_t second = real ? get16(image + 2) : 0, fourth = real ? get16(image + 6) : 0;
-        set_pointers(v, get16(image) | (second & 0xf000u) << 4, second, get16(image + 4) | (fourth & 0xf000u) << 4);
+        uint16_t second = real ? fx_get16(image + 2) : 0, fourth = real ? fx_get16(image + 6) : 0;
+        set_pointers(v, fx_get16(image) | (second & 0xf000u) << 4, second,
+                     fx_get16(image + 4) | (fourth & 0xf000u) << 4);
     } else if (real) {
-        uint32_t second = get32(image + 4), fourth = get32(image + 12);
-        set_pointers(v, get16(image) | (second << 4 & 0xffff0000u), (uint16_t)second,
-                     get16(image + 8) | (fourth << 4 & 0xffff0000u));
+        uint32_t second = fx_get32(image + 4), fourth = fx_get32(image + 12);
+        set_pointers(v, fx_get16(image) | (second << 4 & 0xffff0000u), (uint16_t)second,
+                     fx_get16(image + 8) | (fourth << 4 & 0xffff0000u));
     } else {
-        set_pointers(v, get32(image), get16(image + 6), get32(image + 8));
+        set_pointers(v, fx_get32(image), fx_get16(image + 6), fx_get32(image + 8));
     }
-}
-
-// The exception summary and busy bits follow from the flags and masks (SDM vol. 1 8.1.3.3).
-static uint32_t with_summary(uint32_t fsw, uint32_t fcw) {
-    fsw &= ~(uint32_t)(FSW_ES | 0x8000);
-    return fsw & ~fcw & FCW_MASKS ? fsw | FSW_ES | 0x8000 : fsw;
 }
 
 static void load_environment(struct vcpu *v, unsigned size, const uint8_t *image) {
     uint8_t *fx = v->abi.fx;
     unsigned width = size == 2 ? 2 : 4;
-    uint32_t fcw = (get16(image) & 0x1f7fu) | 0x40u;
-    put16(fx + FX_FCW, fcw);
-    put16(fx + FX_FSW, with_summary(get16(image + width), fcw));
-    fx[FX_FTW] = abridged_tags(get16(image + 2 * width));
+    uint32_t fcw = (fx_get16(image) & 0x1f7fu) | 0x40u;
+    fx_put16(fx + FX_FCW, fcw);
+    fx_put16(fx + FX_FSW, fx_with_summary(fx_get16(image + width), fcw));
+    fx[FX_FTW] = fx_abridged_tags(fx_get16(image + 2 * width));
     load_pointers(v, size, image + 3 * width);
 }
 
@@ -187,14 +103,14 @@ static enum callout_result store_environment(struct vcpu *v, uint32_t rm, uint32
     if (cpu_write(v, RM_INDEX(rm), offset, image, environment_size(size)) < 0)
         return callout_failed(v);
     uint8_t *fx = v->abi.fx;
-    put16(fx + FX_FCW, get16(fx + FX_FCW) | FCW_MASKS);
-    put16(fx + FX_FSW, with_summary(get16(fx + FX_FSW), FCW_MASKS));
+    fx_put16(fx + FX_FCW, fx_get16(fx + FX_FCW) | FCW_MASKS);
+    fx_put16(fx + FX_FSW, fx_with_summary(fx_get16(fx + FX_FSW), FCW_MASKS));
     return CALLOUT_CONTINUE;
 }
 
 // FLDENV and FNSAVE leave the physical registers alone, but the image holds them in stack order, which begins at TOP.
 static void turn_stack(uint8_t *fx, unsigned old_top) {
-    unsigned by = ((get16(fx + FX_FSW) >> 11) - old_top) & 7;
+    unsigned by = (fx_top(fx) - old_top) & 7;
     uint8_t turned[8][16];
     for (unsigned i = 0; i < 8; i++)
         memcpy(turned[i], fx + FX_ST + 16 * ((i + by) & 7), 16);
@@ -205,7 +121,7 @@ static enum callout_result fldenv(struct vcpu *v, uint32_t rm, uint32_t offset, 
     uint8_t image[28];
     if (cpu_read(v, RM_INDEX(rm), offset, image, environment_size(size)) < 0)
         return callout_failed(v);
-    unsigned old_top = get16(v->abi.fx + FX_FSW) >> 11 & 7;
+    unsigned old_top = fx_top(v->abi.fx);
     load_environment(v, size, image);
     turn_stack(v->abi.fx, old_top);
     return CALLOUT_CONTINUE;
@@ -219,9 +135,9 @@ static enum callout_result fnsave(struct vcpu *v, uint32_t rm, uint32_t offset, 
         memcpy(image + head + 10 * i, fx + FX_ST + 16 * i, 10);
     if (cpu_write(v, RM_INDEX(rm), offset, image, head + 80) < 0)
         return callout_failed(v);
-    unsigned old_top = get16(fx + FX_FSW) >> 11 & 7;
-    put16(fx + FX_FCW, FCW_INIT);
-    put16(fx + FX_FSW, 0);
+    unsigned old_top = fx_top(fx);
+    fx_put16(fx + FX_FCW, FCW_INIT);
+    fx_put16(fx + FX_FSW, 0);
     turn_stack(fx, old_top);
     fx[FX_FTW] = 0;
     set_pointers(v, 0, 0, 0);
@@ -244,7 +160,7 @@ static enum callout_result frstor(struct vcpu *v, uint32_t rm, uint32_t offset, 
 // ---- FXSAVE and FXRSTOR --------------------------------------------------------------------------------------------
 
 static uint32_t mxcsr_mask(const struct vcpu *v) {
-    uint32_t mask = get32(v->abi.fx + FX_MXCSR_MASK);
+    uint32_t mask = fx_get32(v->abi.fx + FX_MXCSR_MASK);
     return mask ? mask & 0xffff : MXCSR_DEFAULT_MASK; // an AMD host has bit 17, which an Intel processor has not
 }
 
@@ -261,12 +177,12 @@ static enum callout_result fxsave(struct vcpu *v, uint32_t rm, uint32_t offset) 
     if (fx_operand(v, rm, offset, MMU_WRITE) < 0)
         return callout_failed(v);
     memcpy(image, v->abi.fx, sizeof image);
-    put16(image + FX_FOP, last_opcode(v));
-    put32(image + FX_FIP, v->abi.fip);
-    put32(image + FX_FCS, 0);
-    put32(image + FX_FDP, v->abi.fdp);
-    put32(image + FX_FDS, 0);
-    put32(image + FX_MXCSR_MASK, mxcsr_mask(v));
+    fx_put16(image + FX_FOP, last_opcode(v));
+    fx_put32(image + FX_FIP, v->abi.fip);
+    fx_put32(image + FX_FCS, 0);
+    fx_put32(image + FX_FDP, v->abi.fdp);
+    fx_put32(image + FX_FDS, 0);
+    fx_put32(image + FX_MXCSR_MASK, mxcsr_mask(v));
     // Without OSFXSR the image has no XMM registers. What follows them is not written outside 64-bit mode.
     unsigned bytes = v->cr4 & CR4_OSFXSR ? FX_USED : FX_XMM;
     return cpu_write(v, RM_INDEX(rm), offset, image, bytes) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
@@ -276,19 +192,19 @@ static enum callout_result fxrstor(struct vcpu *v, uint32_t rm, uint32_t offset)
     uint8_t image[FX_USED], *fx = v->abi.fx;
     if (fx_operand(v, rm, offset, MMU_READ) < 0 || cpu_read(v, RM_INDEX(rm), offset, image, sizeof image) < 0)
         return callout_failed(v);
-    if (get32(image + FX_MXCSR) & ~mxcsr_mask(v)) {
+    if (fx_get32(image + FX_MXCSR) & ~mxcsr_mask(v)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
     }
-    uint32_t fcw = (get16(image + FX_FCW) & 0x1f7fu) | 0x40u;
-    put16(fx + FX_FCW, fcw);
-    put16(fx + FX_FSW, with_summary(get16(image + FX_FSW), fcw));
+    uint32_t fcw = (fx_get16(image + FX_FCW) & 0x1f7fu) | 0x40u;
+    fx_put16(fx + FX_FCW, fcw);
+    fx_put16(fx + FX_FSW, fx_with_summary(fx_get16(image + FX_FSW), fcw));
     fx[FX_FTW] = image[FX_FTW];
-    set_pointers(v, get32(image + FX_FIP), get16(image + FX_FOP), get32(image + FX_FDP));
+    set_pointers(v, fx_get32(image + FX_FIP), fx_get16(image + FX_FOP), fx_get32(image + FX_FDP));
     for (unsigned i = 0; i < 8; i++)
         memcpy(fx + FX_ST + 16 * i, image + FX_ST + 16 * i, 10);
     if (v->cr4 & CR4_OSFXSR) {
-        put32(fx + FX_MXCSR, get32(image + FX_MXCSR));
+        fx_put32(fx + FX_MXCSR, fx_get32(image + FX_MXCSR));
         memcpy(fx + FX_XMM, image + FX_XMM, FX_USED - FX_XMM);
     }
     return CALLOUT_CONTINUE;
@@ -302,7 +218,7 @@ static enum callout_result ldmxcsr(struct vcpu *v, uint32_t rm, uint32_t offset)
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
     }
-    put32(v->abi.fx + FX_MXCSR, value);
+    fx_put32(v->abi.fx + FX_MXCSR, value);
     return CALLOUT_CONTINUE;
 }
 
@@ -325,7 +241,7 @@ enum callout_result callout_FPU_ENV(struct vcpu *v, uint32_t r8, uint32_t r9, ui
     if (available(v, kind == FPU_FXSAVE || kind == FPU_FXRSTOR) < 0)
         return CALLOUT_FAULT;
     // The two x87 loads wait for a pending exception first.
-    if ((kind == FPU_FLDENV || kind == FPU_FRSTOR) && (get16(v->abi.fx + FX_FSW) & FSW_ES))
+    if ((kind == FPU_FLDENV || kind == FPU_FRSTOR) && (fx_get16(v->abi.fx + FX_FSW) & FSW_ES))
         return callout_FPU_MF(v, r8, r9, word);
     switch (kind) {
     case FPU_FNSTENV: return store_environment(v, r9, r8, size);

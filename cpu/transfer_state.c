@@ -1,4 +1,5 @@
 // The architectural state in and out of a vCPU that is not running: loaders, inspection and reset use it.
+#include "cpu/fx_image.h"
 #include "cpu/semantics.h"
 
 #include <string.h>
@@ -51,11 +52,6 @@ void vcpu_set_state(struct vcpu *v, const struct cpu_state *state) {
 
 // Of the FXSAVE image: FCW FSW FTW; MXCSR; ST0 to XMM7. The pointers in between are the host's, and the guest's stand
 // in abi.
-#define FX_CONTROL_SIZE 6
-#define FX_MXCSR        24
-#define FX_REGISTERS    32
-#define FX_END          288
-
 void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque) {
     struct cpu_state state;
     vcpu_get_state(v, &state);
@@ -64,7 +60,7 @@ void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const vo
                             v->msr.pat,         v->msr.misc_enable,  v->msr.tsc_adjust,   clock_tsc(v),
                             v->abi.fip,         v->abi.fdp,          v->a20 ? 1u : 0u};
     visit(opaque, msr, sizeof msr);
-    visit(opaque, v->abi.fx, FX_CONTROL_SIZE);
+    visit(opaque, v->abi.fx, FX_FOP);
     visit(opaque, v->abi.fx + FX_MXCSR, 4);
-    visit(opaque, v->abi.fx + FX_REGISTERS, FX_END - FX_REGISTERS);
+    visit(opaque, v->abi.fx + FX_ST, FX_USED - FX_ST);
 }

@@ -1,6 +1,8 @@
 // The table of registers and what gdb asks of it ("Debugging with GDB", appendix G.5.17, i386 features). Values lie in
-// struct cpu_state or in the image of FXSAVE; the tag word is converted (Intel SDM vol. 1 8.1.7, 10.5.1.1).
+// struct cpu_state or in the image of FXSAVE; the tag word is converted (cpu/fx_image.h).
 #include "machine/gdb_registers.h"
+
+#include "cpu/fx_image.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,11 +28,11 @@ struct gdb_register {
 #define SEG(name, seg)                                                                                                 \
     { name, "int32", FEATURE_CORE, FROM_SELECTOR, 4, 2, seg }
 #define ST(n)                                                                                                          \
-    { "st" #n, "i387_ext", FEATURE_CORE, FROM_FX, 10, 10, 32 + 16 * (n) }
+    { "st" #n, "i387_ext", FEATURE_CORE, FROM_FX, 10, 10, FX_ST + 16 * (n) }
 #define X87(name, bytes, at)                                                                                           \
     { name, "int", FEATURE_CORE, FROM_FX, 4, bytes, at }
 #define XMM(n)                                                                                                         \
-    { "xmm" #n, "vec128", FEATURE_SSE, FROM_FX, 16, 16, 160 + 16 * (n) }
+    { "xmm" #n, "vec128", FEATURE_SSE, FROM_FX, 16, 16, FX_XMM + 16 * (n) }
 #define SYS(name, field)                                                                                               \
     {                                                                                                                  \
         name, "int32", FEATURE_SYSTEM, FROM_STATE, 4, sizeof(((struct cpu_state *)0)->field),                          \
@@ -64,14 +66,14 @@ static const struct gdb_register registers[] = {
     ST(5),
     ST(6),
     ST(7),
-    X87("fctrl", 2, 0),
-    X87("fstat", 2, 2),
-    {"ftag", "int", FEATURE_CORE, FROM_TAGS, 4, 2, 4},
-    X87("fiseg", 2, 12),
-    X87("fioff", 4, 8),
-    X87("foseg", 2, 20),
-    X87("fooff", 4, 16),
-    X87("fop", 2, 6),
+    X87("fctrl", 2, FX_FCW),
+    X87("fstat", 2, FX_FSW),
+    {"ftag", "int", FEATURE_CORE, FROM_TAGS, 4, 2, FX_FTW},
+    X87("fiseg", 2, FX_FCS),
+    X87("fioff", 4, FX_FIP),
+    X87("foseg", 2, FX_FDS),
+    X87("fooff", 4, FX_FDP),
+    X87("fop", 2, FX_FOP),
     XMM(0),
     XMM(1),
     XMM(2),
@@ -80,7 +82,7 @@ static const struct gdb_register registers[] = {
     XMM(5),
     XMM(6),
     XMM(7),
-    {"mxcsr", "mxcsr", FEATURE_SSE, FROM_FX, 4, 4, 24},
+    {"mxcsr", "mxcsr", FEATURE_SSE, FROM_FX, 4, 4, FX_MXCSR},
     SYS("cr0", cr0),
     SYS("cr2", cr2),
     SYS("cr3", cr3),
@@ -120,38 +122,6 @@ static void load(struct vcpu *v, struct image *image) {
     vcpu_get_fx(v, image->fx);
 }
 
-// ---- The x87 tag word ----------------------------------------------------------------------------------------------
-
-enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
-
-static unsigned tag_of(const uint8_t st[10]) {
-    uint64_t fraction;
-    unsigned exponent = (st[8] | st[9] << 8) & 0x7fff;
-    memcpy(&fraction, st, 8);
-    if (exponent == 0)
-        return fraction ? TAG_SPECIAL : TAG_ZERO;
-    return exponent == 0x7fff || !(fraction >> 63) ? TAG_SPECIAL : TAG_VALID;
-}
-
-static uint32_t full_tags(const uint8_t fx[512]) {
-    unsigned top = fx[3] >> 3 & 7;
-    uint32_t tags = 0;
-    for (unsigned physical = 0; physical < 8; physical++) {
-        unsigned st = (physical - top) & 7;
-        unsigned tag = fx[4] >> physical & 1 ? tag_of(fx + 32 + 16 * st) : TAG_EMPTY;
-        tags |= tag << 2 * physical;
-    }
-    return tags;
-}
-
-static uint8_t short_tags(uint32_t tags) {
-    uint8_t result = 0;
-    for (unsigned physical = 0; physical < 8; physical++)
-        if ((tags >> 2 * physical & 3) != TAG_EMPTY)
-            result = (uint8_t)(result | 1u << physical);
-    return result;
-}
-
 // ---- Reading -------------------------------------------------------------------------------------------------------
 
 static void read_one(struct vcpu *v, const struct image *image, const struct gdb_register *r, struct gdb_reply *reply) {
@@ -162,7 +132,7 @@ static void read_one(struct vcpu *v, const struct image *image, const struct gdb
     case FROM_SELECTOR: memcpy(value, &image->state.seg[r->offset].selector, 2); break;
     case FROM_FX: memcpy(value, image->fx + r->offset, r->bytes); break;
     case FROM_TAGS:
-        word = full_tags(image->fx);
+        word = fx_full_tags(image->fx);
         memcpy(value, &word, 4);
         break;
     case FROM_EFER:
@@ -199,7 +169,7 @@ static int write_one(struct image *image, const struct gdb_register *r, const ui
     case FROM_FX: memcpy(image->fx + r->offset, value, r->bytes); return 0;
     case FROM_TAGS:
         memcpy(&word, value, 4);
-        image->fx[4] = short_tags(word);
+        image->fx[FX_FTW] = fx_abridged_tags(word);
         return 0;
     case FROM_SELECTOR: return 0;
     case FROM_EFER: break;
