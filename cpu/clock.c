@@ -1,9 +1,9 @@
 // The virtual clock: time is the number of guest instructions completed, what HLT skipped, and a microsecond for every
-// access to a port. Counted blocks take
-// their instructions from abi.budget at their start (translator/charge.h); whoever leaves one in its middle gives back
-// what was not completed. The dispatcher sets the budget so that it ends at the next deadline, and runs single
-// instructions where a block is longer than what is left, so that devices act between the same two instructions in
-// every run. A repeated string instruction is one instruction, counted when it is complete.
+// access to a port. Counted blocks take their instructions from abi.budget at their start (translator/charge.h);
+// whoever leaves one in its middle gives back what was not completed. The dispatcher sets the budget so that it ends at
+// the next deadline, and runs single instructions where a block is longer than what is left, so that devices act
+// between the same two instructions in every run. A repeated string instruction is one instruction, counted when it is
+// complete.
 // docs/decisions/virtual-clock.md
 //
 // Light code, but for clock_serve and clock_skip, which run in the dispatcher.

@@ -32,23 +32,12 @@ void engine_code_written(void *opaque, uint32_t frame) {
     }
 }
 
-static void device_lock(struct vcpu *v) {
-    engine_park_fpu(v);
-    if (v->config.lock)
-        v->config.lock(v->config.opaque);
-}
-
-static void device_unlock(struct vcpu *v) {
-    if (v->config.unlock)
-        v->config.unlock(v->config.opaque);
-}
-
 uint64_t engine_device_read(void *opaque, uint64_t gpa, unsigned size) {
     struct vcpu *v = opaque;
-    device_lock(v);
+    cpu_device_lock(v);
     uint64_t value = mmio_bus_read(v->config.mmio, gpa, size);
     clock_device_accessed(v, 0);
-    device_unlock(v);
+    cpu_device_unlock(v);
     return value;
 }
 
@@ -58,10 +47,10 @@ void engine_watched(void *opaque, uint32_t linear, unsigned size, enum operand_i
 
 void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t value) {
     struct vcpu *v = opaque;
-    device_lock(v);
+    cpu_device_lock(v);
     mmio_bus_write(v->config.mmio, gpa, size, value);
     clock_device_accessed(v, 0);
-    device_unlock(v);
+    cpu_device_unlock(v);
 }
 
 // ---- Roots, windows, flushes

@@ -45,12 +45,12 @@ struct engine {
     const struct root *empty;
     struct root_memo memo[2]; // [1] CPL 3
 
-    bool one_shot;           // the block entered last has MODE_ONE: every exit goes to the dispatcher
-    bool code_killed;        // a write hit translated code since the last entry: leave at the next instruction
-    uint8_t last_callout;    // id of the last callout: some of them suppress the single-step trap
-    uint32_t fault_eip;      // with EXIT_FAULT: the instruction's EIP,
-    uint32_t fault_host;     // the host instruction that faulted,
-    uint32_t fault_offset;   // and the guest one in its page
+    bool one_shot;                  // the block entered last has MODE_ONE: every exit goes to the dispatcher
+    bool code_killed;               // a write hit translated code since the last entry: leave at the next instruction
+    uint8_t last_callout;           // id of the last callout: some of them suppress the single-step trap
+    uint32_t fault_eip;             // with EXIT_FAULT: the instruction's EIP
+    const struct block *left_block; // where a signal left translated code,
+    uint32_t left_offset;           // and the guest instruction's place in its page
     bool again;              // left before the instruction at EIP was executed: it is no single step, and shadows stay
     bool fault_pending;      // v->fault is to be delivered at abi.eip before anything runs
     struct block *link_from; // the exit that led here, to be linked once its target exists

@@ -132,7 +132,7 @@ static uint64_t deliver_operand_fault(struct vcpu *v, uint32_t word, uint32_t li
     const struct block *block = cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v));
     if (v->fault.vector != VECTOR_AC)
         (void)engine_fault_before_page(v, block, word, linear);
-    leave_before(v, OPERAND_OFFSET(word));
+    engine_settle_x87(v, block, OPERAND_OFFSET(word));
     clock_leave(v, false);
     return deliver_fault(v);
 }
@@ -255,12 +255,12 @@ uint64_t engine_exit(struct vcpu_abi *abi) {
     e->link_from = NULL;
     if (abi->exit_reason == EXIT_FAULT) {
         abi->eip = e->fault_eip;
-        engine_settle_x87(v, cache_block_at(e->cache, e->fault_host), e->fault_offset);
+        engine_settle_x87(v, e->left_block, e->left_offset);
         return deliver_fault(v);
     }
     abi->eip = abi->r8 - v->seg[CPU_SEG_CS].base;
     if (e->again && abi->exit_reason == EXIT_EXIT)
-        engine_settle_x87(v, cache_block_at(e->cache, e->fault_host), e->fault_offset);
+        engine_settle_x87(v, e->left_block, e->left_offset);
     switch (abi->exit_reason) {
     case EXIT_MISS: return go_on_at_eip(v);
     case EXIT_LINK: return follow_link(v);

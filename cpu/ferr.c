@@ -4,26 +4,17 @@
 // it. Intel SDM vol. 1 8.7.2, D.2. The host raises #MF for every waiting instruction, so those that IGNNE# lets through
 // run by themselves with all exceptions masked. FPU state parked.
 #include "cpu/engine.h"
+#include "cpu/fx_image.h"
 #include "cpu/semantics.h"
 
-#define FCW_MASKS 0x3fu
-#define FSW_ES    0x80u
-#define FSW_B     0x8000u
-
-static uint16_t get(const struct vcpu *v, unsigned at) {
-    return (uint16_t)(v->abi.fx[at] | v->abi.fx[at + 1] << 8);
-}
-
-static void put(struct vcpu *v, unsigned at, unsigned value) {
-    v->abi.fx[at] = (uint8_t)value;
-    v->abi.fx[at + 1] = (uint8_t)(value >> 8);
-}
-
 // FCW becomes the given one, and the summary in FSW what follows from it.
-static void set_control(struct vcpu *v, unsigned fcw) {
-    unsigned fsw = get(v, 2) & ~(FSW_ES | FSW_B);
-    put(v, 0, fcw);
-    put(v, 2, fsw & ~fcw & FCW_MASKS ? fsw | FSW_ES | FSW_B : fsw);
+static void set_control(uint8_t *fx, unsigned fcw) {
+    fx_put16(fx + FX_FCW, fcw);
+    fx_put16(fx + FX_FSW, fx_with_summary(fx_get16(fx + FX_FSW), fcw));
+}
+
+static bool pends(const struct vcpu *v) {
+    return fx_get16(v->abi.fx + FX_FSW) & FSW_ES;
 }
 
 bool engine_signals_ferr(const struct vcpu *v) {
@@ -40,15 +31,13 @@ void engine_ferr(struct vcpu *v) {
         return;
     }
     e->halted = true;
-    if (v->config.lock)
-        v->config.lock(v->config.opaque);
+    cpu_device_lock(v);
     v->config.coprocessor_error(v->config.opaque);
-    if (v->config.unlock)
-        v->config.unlock(v->config.opaque);
+    cpu_device_unlock(v);
 }
 
 void vcpu_ignore_ferr(struct vcpu *v) {
-    if (get(v, 2) & FSW_ES) {
+    if (pends(v)) {
         v->ignne = true;
         engine_arm(v); // instruction by instruction from here
     }
@@ -57,15 +46,15 @@ void vcpu_ignore_ferr(struct vcpu *v) {
 void engine_ignne_begin(struct vcpu *v) {
     v->ignne_masked = v->ignne_step;
     v->ignne_step = false;
-    v->ignne_fcw = get(v, 0);
+    v->ignne_fcw = fx_get16(v->abi.fx + FX_FCW);
     if (v->ignne_masked)
-        set_control(v, v->ignne_fcw | FCW_MASKS);
+        set_control(v->abi.fx, v->ignne_fcw | FCW_MASKS);
 }
 
 void engine_ignne_end(struct vcpu *v, const struct block *block) {
     bool ran = !v->engine->again && !v->engine->fault_pending;
     if (v->ignne_masked && !(ran && engine_x87_loads_control(block)))
-        set_control(v, v->ignne_fcw);
+        set_control(v->abi.fx, v->ignne_fcw);
     v->ignne_masked = false;
-    v->ignne = get(v, 2) & FSW_ES;
+    v->ignne = pends(v);
 }

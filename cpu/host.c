@@ -122,30 +122,24 @@ static uint32_t eip_of(const struct vcpu *v, const greg_t *regs, const struct bl
 }
 
 // The block is left at this instruction.
-static void give_back(struct vcpu *v, const greg_t *regs, const struct block_mark *mark) {
-    clock_give_back(v, cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]), mark->guest);
-}
-
-// What engine_exit wants to know of the instruction.
-static void note_exit(struct vcpu *v, const greg_t *regs, const struct block_mark *mark) {
-    v->engine->fault_host = (uint32_t)regs[REG_RIP];
-    v->engine->fault_offset = mark->guest;
+static void leave(struct vcpu *v, const struct block *block, const struct block_mark *mark) {
+    v->engine->left_block = block;
+    v->engine->left_offset = mark->guest;
+    clock_give_back(v, block, mark->guest);
 }
 
 // Goes on in the fault stub, which saves the guest's registers and delivers v->fault.
-static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block_mark *mark) {
+static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
     v->engine->fault_eip = eip_of(v, regs, mark);
-    note_exit(v, regs, mark);
-    give_back(v, regs, mark);
+    leave(v, block, mark);
     restore_pointers(regs);
     regs[REG_RIP] = v->engine->stub[STUB_FAULT];
 }
 
 // Leaves for the dispatcher, to run the instruction anew.
-static void redirect_again(struct vcpu *v, greg_t *regs, const struct block_mark *mark) {
+static void redirect_again(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
     v->engine->again = true;
-    note_exit(v, regs, mark);
-    give_back(v, regs, mark);
+    leave(v, block, mark);
     restore_pointers(regs);
     regs[REG_R8] = (uint32_t)((uint32_t)regs[REG_R11] + mark->guest);
     regs[REG_RIP] = v->engine->stub[STUB_EXIT];
@@ -156,7 +150,7 @@ static void soften(struct vcpu *v, greg_t *regs, const struct block *block, cons
     v->stats->forms_to_soft++;
     cache_soft_set(v->engine->cache, block->frame, mark->guest, __builtin_ia32_rdtsc());
     cache_kill_at(v->engine->cache, block->frame, mark->guest, block->mode);
-    redirect_again(v, regs, mark);
+    redirect_again(v, regs, block, mark);
 }
 
 // A direct instruction met a page fault of the guest. True if it does so time and again, like the one instruction of an
@@ -200,44 +194,36 @@ static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const 
             break;
         }
         cpu_raise_page(v, &fault);
-        redirect_fault(v, regs, mark);
+        redirect_fault(v, regs, block, mark);
         break;
     }
     return true;
 }
 
-static bool segv_in_code(struct vcpu *v, const siginfo_t *info, greg_t *regs) {
-    struct engine *e = v->engine;
-    const struct block *block = cache_block_at(e->cache, (uint32_t)regs[REG_RIP]);
-    const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
-    if (!mark)
-        return false;
+static bool segv_in_code(struct vcpu *v, const siginfo_t *info, greg_t *regs, const struct block *block,
+                         const struct block_mark *mark) {
     if (regs[REG_TRAPNO] == TRAP_GP) { // a misaligned SSE operand, or LDMXCSR with a reserved bit
         cpu_raise_error(v, VECTOR_GP, 0);
-        redirect_fault(v, regs, mark);
+        redirect_fault(v, regs, block, mark);
         return true;
     }
     uint64_t address = (uint64_t)(uintptr_t)info->si_addr, guard = engine_guard_page(v);
     if (address >= guard && address < guard + 4096) { // an access through a null selector, SDM vol. 3A 5.4.1
         cpu_raise_error(v, VECTOR_GP, 0);
-        redirect_fault(v, regs, mark);
+        redirect_fault(v, regs, block, mark);
         return true;
     }
     return window_signal(v, regs, address, block, mark);
 }
 
-static bool fpe_in_code(struct vcpu *v, greg_t *regs) {
-    const struct block *block = cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]);
-    const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
-    if (!mark)
-        return false;
+static bool fpe_in_code(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
     switch (regs[REG_TRAPNO]) {
     case TRAP_DIVIDE: cpu_raise(v, VECTOR_DE); break;
     case TRAP_X87: cpu_raise(v, VECTOR_MF); break;
     case TRAP_SIMD: cpu_raise(v, v->cr4 & CR4_OSXMMEXCPT ? VECTOR_XM : VECTOR_UD); break;
     default: return false;
     }
-    redirect_fault(v, regs, mark);
+    redirect_fault(v, regs, block, mark);
     return true;
 }
 
@@ -248,26 +234,35 @@ void engine_forbid_split_locks(struct vcpu *v) {
 
 // A host that forbids a LOCK across a cache line (split_lock_detect=fatal) reports it so. From here on locked operands
 // go through the monitor; what is translated already is replaced as it is met.
-static bool bus_in_code(struct vcpu *v, greg_t *regs) {
-    const struct block *block = cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]);
-    const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
-    if (!mark || regs[REG_TRAPNO] != TRAP_ALIGN)
+static bool bus_in_code(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
+    if (regs[REG_TRAPNO] != TRAP_ALIGN)
         return false;
     engine_forbid_split_locks(v);
     regs[REG_EFL] &= ~(greg_t)EFLAGS_AC; // never the guest's: alignment checks are those of the soft form
     cache_kill_at(v->engine->cache, block->frame, mark->guest, block->mode);
-    redirect_again(v, regs, mark);
+    redirect_again(v, regs, block, mark);
     return true;
 }
 
-static bool ill_in_code(struct vcpu *v, greg_t *regs) {
+static bool ill_in_code(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
+    cpu_raise(v, VECTOR_UD);
+    redirect_fault(v, regs, block, mark);
+    return true;
+}
+
+// A signal at an address in the arena. False if it cannot come from the guest.
+static bool signal_in_code(struct vcpu *v, int signal, const siginfo_t *info, greg_t *regs) {
     const struct block *block = cache_block_at(v->engine->cache, (uint32_t)regs[REG_RIP]);
     const struct block_mark *mark = block ? block_mark_at(block, (uint32_t)regs[REG_RIP]) : NULL;
+    v->stats->host_signals++;
     if (!mark)
         return false;
-    cpu_raise(v, VECTOR_UD);
-    redirect_fault(v, regs, mark);
-    return true;
+    switch (signal) {
+    case SIGSEGV: return segv_in_code(v, info, regs, block, mark);
+    case SIGFPE: return fpe_in_code(v, regs, block, mark);
+    case SIGILL: return ill_in_code(v, regs, block, mark);
+    default: return bus_in_code(v, regs, block, mark);
+    }
 }
 
 static const int fault_signals[ENGINE_FAULT_SIGNALS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
@@ -305,18 +300,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     struct vcpu *v = engine_vcpu_thread;
     greg_t *regs = regs_of(context);
     int saved = errno;
-    bool handled = false;
-    if (v && in_code(v->engine, (uint64_t)regs[REG_RIP])) {
-        v->stats->host_signals++;
-        if (signal == SIGSEGV)
-            handled = segv_in_code(v, info, regs);
-        else if (signal == SIGFPE)
-            handled = fpe_in_code(v, regs);
-        else if (signal == SIGILL)
-            handled = ill_in_code(v, regs);
-        else if (signal == SIGBUS)
-            handled = bus_in_code(v, regs);
-    }
+    bool handled = v && in_code(v->engine, (uint64_t)regs[REG_RIP]) && signal_in_code(v, signal, info, regs);
     if (!handled)
         crash(signal, info, regs);
     errno = saved;
@@ -337,7 +321,7 @@ static void kick_in_block(struct vcpu *v, greg_t *regs, struct block *block) {
     if (mark->kind == MARK_TRANSFER)
         regs[REG_RIP] = block->host + mark->host; // r13 may have been read: once more from the start
     else if (mark->string && is_string_prefix(*arena_rw(cache_arena(e->cache), pc)))
-        redirect_again(v, regs, mark); // between two iterations
+        redirect_again(v, regs, block, mark); // between two iterations
 }
 
 static void on_kick(int signal, siginfo_t *info, void *context) {

@@ -5,38 +5,37 @@
 
 #define PORT_NS 1000 // of the virtual clock: what an access takes on the ISA bus, which drivers' delays rely on
 
-static void lock(struct vcpu *v) {
+void cpu_device_lock(struct vcpu *v) {
+    engine_park_fpu(v);
     if (v->config.lock)
         v->config.lock(v->config.opaque);
 }
 
-static void unlock(struct vcpu *v) {
+void cpu_device_unlock(struct vcpu *v) {
     if (v->config.unlock)
         v->config.unlock(v->config.opaque);
 }
 
 uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size) {
-    engine_park_fpu(v);
     if (v->debug.io)
         cpu_debug_port(v, port, size);
     uint64_t start = __builtin_ia32_rdtsc();
-    lock(v);
+    cpu_device_lock(v);
     uint32_t value = io_bus_read(v->config.io, (uint16_t)port, size);
     clock_device_accessed(v, PORT_NS);
-    unlock(v);
+    cpu_device_unlock(v);
     v->device_cycles += __builtin_ia32_rdtsc() - start;
     return value;
 }
 
 void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value) {
-    engine_park_fpu(v);
     if (v->debug.io)
         cpu_debug_port(v, port, size);
     uint64_t start = __builtin_ia32_rdtsc();
-    lock(v);
+    cpu_device_lock(v);
     io_bus_write(v->config.io, (uint16_t)port, size, value);
     clock_device_accessed(v, PORT_NS);
-    unlock(v);
+    cpu_device_unlock(v);
     v->device_cycles += __builtin_ia32_rdtsc() - start;
 }
 

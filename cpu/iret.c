@@ -93,14 +93,12 @@ static int iret(struct vcpu *v, unsigned size, uint32_t next) {
     uint32_t mask = writable_flags(v, size);
     if (cpu_return_far(v, frame[0], frame[1] & 0xffff, 3 * size, 0, size) < 0)
         return -1;
-    // Without enabled breakpoints RF has no effect, and nothing would clear it after the next instruction.
-    uint32_t flags = v->dr[7] & 0xff ? frame[2] : frame[2] & ~EFLAGS_RF;
+    uint32_t flags = cpu_effective_rf(v, frame[2]);
     uint32_t live = mask & EFLAGS_LIVE, system = mask & ~EFLAGS_LIVE, before = v->abi.sys_flags;
     v->abi.flags = (v->abi.flags & ~live) | (flags & live);
     v->abi.sys_flags = (before & ~system) | (flags & system);
     cpu_mode_update(v);
-    if (v->abi.sys_flags & EFLAGS_RF) // the dispatcher clears it after the next instruction
-        engine_arm(v);
+    cpu_heed_rf(v);
     if ((v->abi.sys_flags & ~before & EFLAGS_IF) && v->abi.pending)
         engine_interrupt_window(v);
     return 0;

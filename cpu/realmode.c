@@ -25,10 +25,15 @@ static int check_target(struct vcpu *v, uint32_t eip) {
     return cpu_limit_ok(&v->seg[CPU_SEG_CS], eip, 1) ? 0 : cpu_raise_error(v, VECTOR_GP, 0);
 }
 
-static void go_to(struct vcpu *v, uint32_t selector, uint32_t eip) {
+void cpu_real_go(struct vcpu *v, uint32_t selector, uint32_t eip) {
     cpu_load_base(v, CPU_SEG_CS, selector);
     v->abi.eip = eip;
     cpu_mode_update(v);
+}
+
+void cpu_real_flags(struct vcpu *v, uint32_t value, uint32_t mask) {
+    cpu_set_eflags(v, cpu_effective_rf(v, value), mask);
+    cpu_heed_rf(v);
 }
 
 int cpu_real_interrupt(struct vcpu *v, uint8_t vector, uint32_t eip) {
@@ -45,7 +50,7 @@ int cpu_real_interrupt(struct vcpu *v, uint8_t vector, uint32_t eip) {
     v->abi.gpr[CPU_ESP] = stack.esp;
     v->abi.sys_flags &= ~(EFLAGS_IF | EFLAGS_TF | EFLAGS_AC | EFLAGS_RF);
     v->abi.shadow = 0;
-    go_to(v, entry >> 16, entry & 0xffff);
+    cpu_real_go(v, entry >> 16, entry & 0xffff);
     return 0;
 }
 
@@ -57,7 +62,7 @@ int cpu_real_far(struct vcpu *v, uint32_t selector, uint32_t eip, unsigned size,
     if (check_target(v, eip) < 0 || (call && cpu_stack_push(v, &stack, items, 2, size) < 0))
         return -1;
     v->abi.gpr[CPU_ESP] = stack.esp;
-    go_to(v, selector, eip);
+    cpu_real_go(v, selector, eip);
     return 0;
 }
 
@@ -66,7 +71,7 @@ int cpu_real_return(struct vcpu *v, uint32_t release, unsigned size) {
     if (cpu_stack_peek(v, 0, frame, 2, size) < 0 || check_target(v, frame[0]) < 0)
         return -1;
     cpu_stack_release(v, 2 * size + release);
-    go_to(v, frame[1] & 0xffff, frame[0]);
+    cpu_real_go(v, frame[1] & 0xffff, frame[0]);
     return 0;
 }
 
@@ -76,9 +81,7 @@ int cpu_real_iret(struct vcpu *v, unsigned size) {
     if (cpu_stack_peek(v, 0, frame, 3, size) < 0 || check_target(v, frame[0]) < 0)
         return -1;
     cpu_stack_release(v, 3 * size);
-    go_to(v, frame[1] & 0xffff, frame[0]);
-    cpu_set_eflags(v, v->dr[7] & 0xff ? frame[2] : frame[2] & ~EFLAGS_RF, mask);
-    if (v->abi.sys_flags & EFLAGS_RF) // the dispatcher clears it after the next instruction
-        engine_arm(v);
+    cpu_real_go(v, frame[1] & 0xffff, frame[0]);
+    cpu_real_flags(v, frame[2], mask);
     return 0;
 }

@@ -79,6 +79,15 @@ int cpu_stop_unsupported(struct vcpu *v, const char *what);
 // ---- state.c -------------------------------------------------------------------------------------------------------
 
 void cpu_control_update(struct vcpu *v); // control_mode from CR0 and CR4
+// RF of flags that come from a stack or a TSS. Without enabled breakpoints it has no effect, and nothing would clear it
+// after the next instruction; else the dispatcher does, so translated code must be left (cpu_heed_rf, once it is set).
+static inline uint32_t cpu_effective_rf(const struct vcpu *v, uint32_t eflags) {
+    return v->dr[7] & 0xff ? eflags : eflags & ~EFLAGS_RF;
+}
+static inline void cpu_heed_rf(struct vcpu *v) {
+    if (v->abi.sys_flags & EFLAGS_RF)
+        engine_arm(v);
+}
 static inline unsigned cpu_iopl(const struct vcpu *v) {
     return v->abi.sys_flags >> 12 & 3;
 }
@@ -168,6 +177,11 @@ void cpu_stack_set_pointer(struct vcpu *v, uint32_t value);
 
 // The stack of ring `dpl` from the TSS, with all checks (#TS, #NP, #SS); the descriptor is marked accessed. 0 or -1.
 int cpu_inner_stack(struct vcpu *v, unsigned dpl, uint32_t ext, struct cpu_stack *stack);
+static inline bool tss_is_wide(const struct cpu_segment *tss) { // 32-bit
+    return tss->attr & 8;
+}
+// Where the I/O permission map begins in the current, 32-bit TSS. 0, or -1 with #GP(0) if it has none, or #PF.
+int cpu_io_map_base(struct vcpu *v, uint16_t *base);
 // May this privilege use the ports [port, port+size)? Looks at IOPL and the I/O map. 0, or -1 with #GP(0) or #PF.
 int cpu_io_check(struct vcpu *v, uint32_t port, unsigned size);
 
@@ -205,6 +219,10 @@ static inline bool cpu_uses_descriptors(const struct vcpu *v) {
 }
 // Loads a segment register, CS too, with a base of 16 times the selector. No mode update.
 void cpu_load_base(struct vcpu *v, unsigned seg, uint32_t selector);
+// CS so, and EIP; updates the mode. Checks nothing.
+void cpu_real_go(struct vcpu *v, uint32_t selector, uint32_t eip);
+// EFLAGS from an IRET frame: cpu_set_eflags, and RF for one instruction.
+void cpu_real_flags(struct vcpu *v, uint32_t value, uint32_t mask);
 // Interrupt or exception in real-address mode: pushes FLAGS, CS and IP `eip`. 0 or -1.
 int cpu_real_interrupt(struct vcpu *v, uint8_t vector, uint32_t eip);
 // Far JMP, CALL and RET in real-address and virtual-8086 mode, and IRET in real-address mode. 0 or -1.

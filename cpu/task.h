@@ -24,10 +24,6 @@ static inline bool task_nests(const struct task_switch *task) {
     return task->cause == TASK_CALL || task->cause == TASK_EVENT;
 }
 
-static inline bool tss_is_wide(const struct cpu_segment *tss) {
-    return tss->attr & 8;
-}
-
 // v->tr is the new task: loads its state. 0, or -1 with a fault of the new task's context (v->abi.eip is its first
 // instruction; segment registers that could not be loaded hold their selector and cannot be used).
 int task_load(struct vcpu *v, const struct task_switch *task);

@@ -10,8 +10,6 @@
     (EFLAGS_LIVE | EFLAGS_TF | EFLAGS_IF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | EFLAGS_AC | EFLAGS_VIF |  \
      EFLAGS_VIP | EFLAGS_ID)
 
-#define ATTR_V86 (ATTR_P | 3u << ATTR_DPL_SHIFT | ATTR_S | ATTR_WRITABLE | ATTR_ACCESSED)
-
 struct image {
     uint32_t cr3, eip, eflags, gpr[8], selector[CPU_SEG_COUNT], ldt;
     bool trap;
@@ -49,8 +47,7 @@ static int load_registers(struct vcpu *v, const struct task_switch *task, const 
         return -1;
     uint32_t eflags = image->eflags | (task_nests(task) ? EFLAGS_NT : 0), before = v->abi.sys_flags;
     cpu_debug_task_switch(v);
-    if (!(v->dr[7] & 0xff))
-        eflags &= ~EFLAGS_RF; // it has no effect, and nothing would clear it
+    eflags = cpu_effective_rf(v, eflags);
     v->abi.flags = eflags & EFLAGS_LIVE;
     v->abi.sys_flags = eflags & EFLAGS_LOADED & ~EFLAGS_LIVE;
     for (unsigned reg = 0; reg < 8; reg++)
@@ -132,8 +129,10 @@ static int load_segments(struct vcpu *v, const struct image *image, uint32_t ext
     static const uint8_t order[] = {CPU_SEG_CS, CPU_SEG_SS, CPU_SEG_DS, CPU_SEG_ES, CPU_SEG_FS, CPU_SEG_GS};
     bool v86 = v->abi.sys_flags & EFLAGS_VM;
     for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++)
-        cpu_commit_fields(v, seg, image->selector[seg], v86 ? ATTR_V86 : 0, v86 ? image->selector[seg] << 4 : 0,
-                          v86 ? 0xffff : 0);
+        if (v86)
+            cpu_load_base(v, seg, image->selector[seg]);
+        else
+            cpu_commit_fields(v, seg, image->selector[seg], 0, 0, 0);
     if (load_ldt(v, image->ldt, ext) < 0)
         return -1;
     for (unsigned i = 0; i < sizeof order && !v86; i++)
@@ -164,7 +163,6 @@ int task_load(struct vcpu *v, const struct task_switch *task) {
         return cpu_raise_error(v, VECTOR_GP, task->ext);
     if (image.trap) // SDM vol. 3B 17.3.1.5: after the switch, before the first instruction
         cpu_debug_task_trap(v);
-    if (v->abi.sys_flags & EFLAGS_RF) // the dispatcher clears it after that
-        engine_arm(v);
+    cpu_heed_rf(v);
     return 0;
 }

@@ -5,13 +5,9 @@
 
 #define TSS32_IO_MAP 102 // offset of the I/O map's base
 
-static bool tss_is_32bit(const struct vcpu *v) {
-    return (v->tr.attr & ATTR_TYPE) == TYPE_TSS32_BUSY || (v->tr.attr & ATTR_TYPE) == TYPE_TSS32;
-}
-
 // Reads SSn:ESPn. 0 or -1.
 static int read_pointer(struct vcpu *v, unsigned dpl, uint32_t ext, uint32_t *selector, uint32_t *esp) {
-    bool wide = tss_is_32bit(v);
+    bool wide = tss_is_wide(&v->tr);
     uint32_t offset = wide ? dpl * 8 + 4 : dpl * 4 + 2;
     unsigned size = wide ? 4 : 2;
     // The 32-bit form's selector field has two bytes.
@@ -53,14 +49,18 @@ int cpu_inner_stack(struct vcpu *v, unsigned dpl, uint32_t ext, struct cpu_stack
     return 0;
 }
 
+int cpu_io_map_base(struct vcpu *v, uint16_t *base) {
+    if (!(v->tr.attr & ATTR_P) || !tss_is_wide(&v->tr) || v->tr.limit < TSS32_IO_MAP + 1)
+        return cpu_raise_error(v, VECTOR_GP, 0);
+    return cpu_read_system(v, v->tr.base + TSS32_IO_MAP, base, 2);
+}
+
 int cpu_io_check(struct vcpu *v, uint32_t port, unsigned size) {
     bool v86 = v->abi.sys_flags & EFLAGS_VM;
     if (!cpu_protected(v) || (!v86 && v->cpl <= cpu_iopl(v)))
         return 0;
     uint16_t map, bits;
-    if (!(v->tr.attr & ATTR_P) || !tss_is_32bit(v) || v->tr.limit < TSS32_IO_MAP + 1)
-        return cpu_raise_error(v, VECTOR_GP, 0);
-    if (cpu_read_system(v, v->tr.base + TSS32_IO_MAP, &map, 2) < 0)
+    if (cpu_io_map_base(v, &map) < 0)
         return -1;
     // Two bytes are always read, so that a port range may cross a byte; both must lie within the TSS.
     uint32_t offset = map + port / 8;

@@ -4,8 +4,7 @@
 // Every access and check comes before the first change.
 #include "cpu/semantics.h"
 
-#define IO_MAP_BASE 102u // offset in the TSS of the I/O map's base; the redirection bitmap ends there
-#define REDIRECTION 32u  // bytes of the interrupt redirection bitmap
+#define REDIRECTION 32u // bytes of the interrupt redirection bitmap, which ends where the I/O map begins
 #define FLAGS16     0xffffu
 #define FLAGS_FROM_RING0                                                                                               \
     (EFLAGS_TF | EFLAGS_IF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | EFLAGS_AC | EFLAGS_VIF | EFLAGS_VIP |   \
@@ -13,15 +12,6 @@
 
 static int protection(struct vcpu *v) {
     return cpu_raise_error(v, VECTOR_GP, 0);
-}
-
-// Changes flags, looks for an interrupt that waits for IF, and keeps RF for one instruction.
-static void set_flags(struct vcpu *v, uint32_t value, uint32_t mask) {
-    if (!(v->dr[7] & 0xff)) // it would have no effect, and nothing would clear it
-        value &= ~EFLAGS_RF;
-    cpu_set_eflags(v, value, mask);
-    if (v->abi.sys_flags & EFLAGS_RF)
-        engine_arm(v);
 }
 
 int cpu_v86_enter(struct vcpu *v) {
@@ -35,7 +25,7 @@ int cpu_v86_enter(struct vcpu *v) {
         cpu_load_base(v, order[i], frame[4 + i]);
     v->abi.gpr[CPU_ESP] = frame[3];
     v->abi.eip = frame[0] & FLAGS16;
-    set_flags(v, frame[2], EFLAGS_LIVE | FLAGS_FROM_RING0);
+    cpu_real_flags(v, frame[2], EFLAGS_LIVE | FLAGS_FROM_RING0);
     cpu_mode_update(v);
     return 0;
 }
@@ -98,14 +88,12 @@ int cpu_v86_iret(struct vcpu *v, unsigned size) {
     if (!trusted && check_virtual_image(v, frame[2]) < 0)
         return -1;
     cpu_stack_release(v, 3 * size);
-    cpu_load_base(v, CPU_SEG_CS, frame[1]);
-    v->abi.eip = frame[0];
-    cpu_mode_update(v);
+    cpu_real_go(v, frame[1], frame[0]);
     uint32_t mask = EFLAGS_LIVE | EFLAGS_TF | EFLAGS_IF | EFLAGS_NT;
     if (!trusted)
         set_virtual_image(v, frame[2]);
     else
-        set_flags(v, frame[2], size == 2 ? mask : mask | EFLAGS_RF | EFLAGS_AC | EFLAGS_ID);
+        cpu_real_flags(v, frame[2], size == 2 ? mask : mask | EFLAGS_RF | EFLAGS_AC | EFLAGS_ID);
     return 0;
 }
 
@@ -117,9 +105,7 @@ static int is_redirected(struct vcpu *v, unsigned vector) {
     uint8_t bits;
     if (!(v->cr4 & CR4_VME))
         return 0;
-    if (!(v->tr.attr & ATTR_P) || !(v->tr.attr & 8) || v->tr.limit < IO_MAP_BASE + 1)
-        return protection(v);
-    if (cpu_read_system(v, v->tr.base + IO_MAP_BASE, &map, 2) < 0)
+    if (cpu_io_map_base(v, &map) < 0)
         return -1;
     uint32_t at = map - REDIRECTION + vector / 8;
     if (at > v->tr.limit)
@@ -142,9 +128,7 @@ static int redirect(struct vcpu *v, unsigned vector, uint32_t next) {
         return -1;
     v->abi.gpr[CPU_ESP] = stack.esp;
     v->abi.sys_flags &= ~(EFLAGS_TF | EFLAGS_RF | (trusted ? EFLAGS_IF : EFLAGS_VIF));
-    cpu_load_base(v, CPU_SEG_CS, entry >> 16);
-    v->abi.eip = entry & FLAGS16;
-    cpu_mode_update(v);
+    cpu_real_go(v, entry >> 16, entry & 0xffff);
     return 0;
 }
 

@@ -309,8 +309,10 @@ static inline void callout_next(struct vcpu *v, uint32_t word) {
 void engine_mode_changed(struct vcpu *v);                       // root and window for v->mode and the current view
 void engine_flush_code_roots(struct vcpu *v, bool keep_global); // address space changed: code-map roots
 void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
-void engine_arm(struct vcpu *v);                     // kick.c: the next transfer or callout leaves for the dispatcher
-void engine_park_fpu(struct vcpu *v);                // the guest's FPU state goes to abi.fx (idempotent)
+void engine_arm(struct vcpu *v);      // kick.c: the next transfer or callout leaves for the dispatcher
+void engine_park_fpu(struct vcpu *v); // the guest's FPU state goes to abi.fx (idempotent)
+void cpu_device_lock(struct vcpu *v); // io.c: parks the FPU state, then takes the device lock
+void cpu_device_unlock(struct vcpu *v);
 void engine_interrupt_window(struct vcpu *v);        // IF became 1: look for interrupts before the next block
 void engine_nmi_unblock(struct vcpu *v);             // an IRET: an NMI that waits comes next
 void engine_halt(struct vcpu *v);                    // HLT: the dispatcher waits for an interrupt, going on at abi.eip
