@@ -1,20 +1,15 @@
 // How x87 exceptions reach software: #MF under CR0.NE, IRQ 13 without it, and what waits for a pending one (SDM vol. 1,
 // 8.6, 8.7, D.2).
-#include "exec.h"
+#include "env.h"
 #include "pc.h"
 
 enum { IRQ_COPROCESSOR = 13 };
 
 // 1 / 0 with the exception unmasked.
 static void leave_pending(void) {
-    static const u16 control = 0x37b;
-    __asm__ volatile("fninit\n fldcw %0\n fldz\n fld1\n fdiv %%st(1), %%st" ::"m"(control));
-}
-
-static u16 status(void) {
-    u16 value;
-    __asm__ volatile("fnstsw %0" : "=a"(value));
-    return value;
+    fpu_init();
+    fpu_control(0x37b);
+    __asm__ volatile("fldz\n fld1\n fdiv %st(1), %st");
 }
 
 static u32 vector_of(const u8 *code) {
@@ -53,7 +48,7 @@ TEST(what_waits) {
             CHECK_EQ("waits", vector_of(waiting[i]), VEC_MF);
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
         CHECK_EQ("does not wait", vector_of(others[i]), EXEC_DONE);
-    __asm__ volatile("fninit");
+    fpu_init();
 }
 
 SNIPPET(e_store_int, "", "fistpl (%esi)")
@@ -69,12 +64,12 @@ TEST(suppressed_store) {
     __asm__ volatile("fninit\n fld1\n fldz\n fdivrp\n fldcw %0" ::"m"(control)); // infinity
     exec(e_store_int, &r, &t);
     CHECK_EQ("done", t.vector, EXEC_DONE);
-    CHECK_EQ("pending", status() & 0x81, 0x81);
+    CHECK_EQ("pending", fpu_status() & 0x81, 0x81);
     if (!under_qemu()) {
         CHECK_EQ("memory", *(u32 *)(void *)(user_buffer + 4094), 0x5a5a5a5a);
-        CHECK_EQ("top", status() >> 11 & 7, 7);
+        CHECK_EQ("top", fpu_status() >> 11 & 7, 7);
     }
-    __asm__ volatile("fninit");
+    fpu_init();
 }
 
 // ---- IRQ 13 --------------------------------------------------------------------------------------------------------
@@ -103,8 +98,8 @@ TEST(irq_13) {
         __asm__ volatile("fwait\n fld1\n fstp %st(0)");
         cli();
         CHECK_EQ("requests", requests, i);
-        CHECK_EQ("status", status() & 0x80, 0);
+        CHECK_EQ("status", fpu_status() & 0x80, 0);
     }
     pic_mask(IRQ_COPROCESSOR);
-    __asm__ volatile("fninit");
+    fpu_init();
 }

@@ -1,17 +1,15 @@
-// The x87 instruction and operand pointers, the opcode, and the images that hold them (SDM vol. 1, 8.1.8 to 8.1.10),
-// above all at a fault in the middle of a run of x87 instructions (PITFALLS 5).
-#include "exec.h"
+// The pointers and the opcode when a run of x87 instructions is left in its middle, again and again, at every kind of
+// next instruction (PITFALLS 5; SDM vol. 1, 8.1.8 to 8.1.10).
+#include "env.h"
 #include "paging.h"
 
 enum { MISSING = 0x70000000 };
 
-struct env {
-    u32 control, status, tags, fip, fcs_fop, fdp, fds;
-};
 struct env16 {
     u16 control, status, tags, fip, fcs, fdp, fds;
 };
 
+// As FNSTENV leaves it: everything masked, so that a pending exception is over.
 static struct env store(void) {
     struct env e;
     __asm__ volatile("fnstenv %0" : "=m"(e));
@@ -32,9 +30,8 @@ static struct regs start(void) {
     struct space space = space_new(PAGING_32);
     space_identity(&space);
     space_enter(&space);
-    __asm__ volatile("fninit");
-    struct regs r = regs_for(3);
-    r.esi = (u32)user_buffer;
+    fpu_init();
+    struct regs r = env_regs(3);
     r.edi = MISSING;
     r.ebx = 2;
     return r;
@@ -42,16 +39,16 @@ static struct regs start(void) {
 
 #define LABEL(name) extern u8 name[]
 
-SNIPPET(p_run, "fld1\n fldl (%esi)\n fldl 8(%esi,%ebx,4)\np_run_last: fadd %st(1), %st", "faddl (%edi)")
-SNIPPET(p_first, "fld1\n fldl 16(%esi)\np_first_last: fld1\n nop", "fldl (%edi)")
-SNIPPET(p_store, "fld1\np_store_last: fldl 8(%esi)", "fstpl (%edi)")
-SNIPPET(p_control, "fldl 24(%esi)\np_control_last: fldpi\n fnstcw (%esi)", "fldcw (%edi)")
-SNIPPET(p_other, "p_other_last: fldl 24(%esi)", "mov (%edi), %eax")
-LABEL(p_run_last);
-LABEL(p_first_last);
-LABEL(p_store_last);
-LABEL(p_control_last);
-LABEL(p_other_last);
+SNIPPET(r_run, "fld1\n fldl (%esi)\n fldl 8(%esi,%ebx,4)\nr_run_last: fadd %st(1), %st", "faddl (%edi)")
+SNIPPET(r_first, "fld1\n fldl 16(%esi)\nr_first_last: fld1\n nop", "fldl (%edi)")
+SNIPPET(r_store, "fld1\nr_store_last: fldl 8(%esi)", "fstpl (%edi)")
+SNIPPET(r_control, "fldl 24(%esi)\nr_control_last: fldpi\n fnstcw (%esi)", "fldcw (%edi)")
+SNIPPET(r_other, "r_other_last: fldl 24(%esi)", "mov (%edi), %eax")
+LABEL(r_run_last);
+LABEL(r_first_last);
+LABEL(r_store_last);
+LABEL(r_control_last);
+LABEL(r_other_last);
 
 static void faults(const char *name, const u8 *code, const u8 *at, u32 fip, u32 fdp) {
     struct trap t;
@@ -63,28 +60,28 @@ static void faults(const char *name, const u8 *code, const u8 *at, u32 fip, u32 
         CHECK_EQ("eip", t.r.eip, (u32)at);
         const struct env e = store();
         check_pointers(&e, fip, fdp);
-        __asm__ volatile("fninit");
+        fpu_init();
     }
 }
 
 TEST(page_fault_in_a_run) {
-    faults("memory before a register form", p_run, p_run_at, (u32)p_run_last, (u32)user_buffer + 16);
-    faults("a run of its own", p_first, p_first_at, (u32)p_first_last, (u32)user_buffer + 16);
-    faults("a store", p_store, p_store_at, (u32)p_store_last, (u32)user_buffer + 8);
-    faults("a control instruction", p_control, p_control_at, (u32)p_control_last, (u32)user_buffer + 24);
-    faults("none of the unit", p_other, p_other_at, (u32)p_other_last, (u32)user_buffer + 24);
+    faults("memory before a register form", r_run, r_run_at, (u32)r_run_last, (u32)user_buffer + 16);
+    faults("a run of its own", r_first, r_first_at, (u32)r_first_last, (u32)user_buffer + 16);
+    faults("a store", r_store, r_store_at, (u32)r_store_last, (u32)user_buffer + 8);
+    faults("a control instruction", r_control, r_control_at, (u32)r_control_last, (u32)user_buffer + 24);
+    faults("none of the unit", r_other, r_other_at, (u32)r_other_last, (u32)user_buffer + 24);
 }
 
 // 1 / 0 with the exception unmasked: the next waiting instruction reports it.
 #define UNMASKED "fldcw (%esi)\n"
-SNIPPET(p_divide, UNMASKED "fldl 8(%esi)\n fldz\n fld1\np_divide_last: fdiv %st(1), %st", "fadd %st(1), %st")
-SNIPPET(p_divide_mem, UNMASKED "fld1\np_divide_mem_last: fdivs 4(%esi)", "fsts 32(%esi)")
-SNIPPET(p_divide_wait, UNMASKED "fldz\n fld1\np_divide_wait_last: fdiv %st(1), %st\n nop", "fwait")
-SNIPPET(p_divide_far, UNMASKED "fldz\n fld1\np_divide_far_last: fdiv %st(1), %st\n jmp 1f\n1:", "fld1")
-LABEL(p_divide_last);
-LABEL(p_divide_mem_last);
-LABEL(p_divide_wait_last);
-LABEL(p_divide_far_last);
+SNIPPET(r_divide, UNMASKED "fldl 8(%esi)\n fldz\n fld1\nr_divide_last: fdiv %st(1), %st", "fadd %st(1), %st")
+SNIPPET(r_divide_mem, UNMASKED "fld1\nr_divide_mem_last: fdivs 4(%esi)", "fsts 32(%esi)")
+SNIPPET(r_divide_wait, UNMASKED "fldz\n fld1\nr_divide_wait_last: fdiv %st(1), %st\n nop", "fwait")
+SNIPPET(r_divide_far, UNMASKED "fldz\n fld1\nr_divide_far_last: fdiv %st(1), %st\n jmp 1f\n1:", "fld1")
+LABEL(r_divide_last);
+LABEL(r_divide_mem_last);
+LABEL(r_divide_wait_last);
+LABEL(r_divide_far_last);
 
 static void divides(const char *name, const u8 *code, const u8 *at, u32 fip, u32 fdp, u32 opcode) {
     struct trap t;
@@ -99,7 +96,7 @@ static void divides(const char *name, const u8 *code, const u8 *at, u32 fip, u32
         CHECK_EQ("vector", t.vector, VEC_MF);
         CHECK_EQ("eip", t.r.eip, (u32)at);
         const struct env e = store();
-        CHECK_EQ("status", e.status & 0x80ff, 0x8084);
+        CHECK_EQ("status", e.fsw & 0x80ff, 0x8084);
         if (fdp) // the last operand, which the control word is not
             check_pointers(&e, fip, fdp);
         else
@@ -113,10 +110,10 @@ static void divides(const char *name, const u8 *code, const u8 *at, u32 fip, u32
 TEST(exception_in_a_run) {
     if (under_qemu()) // #MF at FWAIT alone
         return;
-    divides("at the next in the run", p_divide, p_divide_at, (u32)p_divide_last, (u32)user_buffer + 8, 0x0f1);
-    divides("an operand in memory", p_divide_mem, p_divide_mem_at, (u32)p_divide_mem_last, (u32)user_buffer + 4, 0x076);
-    divides("at FWAIT", p_divide_wait, p_divide_wait_at, (u32)p_divide_wait_last, 0, 0x0f1);
-    divides("in another block", p_divide_far, p_divide_far_at, (u32)p_divide_far_last, 0, 0x0f1);
+    divides("at the next in the run", r_divide, r_divide_at, (u32)r_divide_last, (u32)user_buffer + 8, 0x0f1);
+    divides("an operand in memory", r_divide_mem, r_divide_mem_at, (u32)r_divide_mem_last, (u32)user_buffer + 4, 0x076);
+    divides("at FWAIT", r_divide_wait, r_divide_wait_at, (u32)r_divide_wait_last, 0, 0x0f1);
+    divides("in another block", r_divide_far, r_divide_far_at, (u32)r_divide_far_last, 0, 0x0f1);
 }
 
 TEST(images) {
@@ -130,9 +127,9 @@ TEST(images) {
                      : "=&r"(fip), "=m"(e)
                      : "m"(value));
     check_pointers(&e, fip, (u32)value);
-    CHECK_EQ("control", e.control, 0xffff037f);
-    CHECK_EQ("status", e.status, 0xffff3800);
-    CHECK_EQ("tags", e.tags, 0xffff3fff);
+    CHECK_EQ("control", e.fcw, 0xffff037f);
+    CHECK_EQ("status", e.fsw, 0xffff3800);
+    CHECK_EQ("tags", e.ftw, 0xffff3fff);
     __asm__ volatile("data16 fnstenv %0" : "=m"(e16));
     CHECK_EQ("fip 16", e16.fip, fip & 0xffff);
     CHECK_EQ("fdp 16", e16.fdp, (u32)value & 0xffff);
