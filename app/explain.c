@@ -16,8 +16,8 @@
 #include <string.h>
 
 #define PAGE_SIZE   4096u
-#define CLASS_COUNT 3u
-#define KIND_COUNT  9u
+#define CLASS_COUNT (CLASS_SENSITIVE + 1u)
+#define KIND_COUNT  (KIND_UD + 1u)
 
 struct explain {
     const char *path;
@@ -113,10 +113,8 @@ static int parse(struct explain *explain, int argc, char **argv, struct ringshad
     optind = 0;
     opterr = 0;
     while ((code = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
-        if (code == ':')
-            return parse_error(err, "option '%s' needs a value", argv[optind - 1]);
-        if (code == '?')
-            return parse_error(err, "unknown option '%s'", argv[optind - 1]);
+        if (code == ':' || code == '?')
+            return parse_refused(code, argv, err);
         if (apply(explain, &choices, code, optarg, err))
             return -1;
     }

@@ -137,18 +137,6 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     }
 }
 
-// Names the option that getopt_long refused: argv[optind - 1] is the one just read.
-static int refuse(int code, char **argv, struct ringshade_error *err) {
-    const char *text = argv[optind - 1];
-    if (code == ':')
-        return parse_error(err, "option '%s' needs a value", text);
-    if (optopt && strchr(text, '='))
-        return parse_error(err, "option '%s' takes no value", text);
-    if (optopt && strncmp(text, "--", 2))
-        return parse_error(err, "unknown option '-%c'", optopt);
-    return parse_error(err, "unknown option '%s'", text);
-}
-
 static int check(const struct run_options *options, struct ringshade_error *err) {
     if (!options->guest.kernel)
         return parse_error(err, "no kernel given: --kernel FILE is needed");
@@ -173,7 +161,7 @@ int options_parse(struct run_options *options, int argc, char **argv, struct rin
         if (code == -1)
             break;
         if (code == ':' || code == '?')
-            return refuse(code, argv, err);
+            return parse_refused(code, argv, err);
         if (apply(options, code, optarg, err))
             return -1;
         if (options->help)

@@ -1,6 +1,7 @@
 // Parsing of option values. Strict: what is not understood to its last character is refused.
 #include "app/parse.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,4 +81,15 @@ int parse_mmu(const char *text, enum ringshade_mmu *mmu, struct ringshade_error 
         }
     }
     return parse_error(err, "'%s' is not a form of the MMU; give adaptive, direct or soft", text);
+}
+
+int parse_refused(int code, char **argv, struct ringshade_error *err) {
+    const char *text = argv[optind - 1];
+    if (code == ':')
+        return parse_error(err, "option '%s' needs a value", text);
+    if (optopt && strchr(text, '='))
+        return parse_error(err, "option '%s' takes no value", text);
+    if (optopt && strncmp(text, "--", 2))
+        return parse_error(err, "unknown option '-%c'", optopt);
+    return parse_error(err, "unknown option '%s'", text);
 }

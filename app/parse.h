@@ -28,6 +28,10 @@ int parse_count(const char *text, uint64_t *count, struct ringshade_error *err);
 // "adaptive", "direct" or "soft".
 int parse_mmu(const char *text, enum ringshade_mmu *mmu, struct ringshade_error *err);
 
+// Names the option that getopt_long refused by returning `code`, ':' or '?': argv[optind - 1] is the one just read.
+// Fills err and returns -1.
+int parse_refused(int code, char **argv, struct ringshade_error *err);
+
 // Fills err and returns -1.
 int parse_error(struct ringshade_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

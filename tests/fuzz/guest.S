@@ -1,6 +1,7 @@
 // The fuzzer's guest: a driver at CPL 0 that runs the cases of a batch one after the other at CPL 3, exception handlers
 // that log what happened and go on behind the instruction, and the end of a case (UD2 at a place marked in its table).
 #include "layout.h"
+#include "tests/exception_stubs.inc"
 
     .section .rodata
     .balign 4096
@@ -9,17 +10,7 @@
 fuzz_guest_begin:
 
 fuzz_guest_stubs:
-    .set vector, 0
-    .rept 32
-    .balign 16
-    .if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17)
-    .else
-    push $0
-    .endif
-    push $vector
-    jmp exception
-    .set vector, vector + 1
-    .endr
+    exception_stubs exception
 
     .balign 16
 fuzz_guest_start:
