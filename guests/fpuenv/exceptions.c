@@ -89,9 +89,7 @@ TEST(irq_13) {
     if (under_qemu()) // which ends with a failed assertion
         return;
     write_cr0((read_cr0() & ~(u32)CR0_NE) | CR0_MP);
-    pic_init();
-    hook_set(IRQ_VECTOR + IRQ_COPROCESSOR, on_irq13);
-    pic_unmask(IRQ_COPROCESSOR);
+    irq_open(IRQ_COPROCESSOR, on_irq13);
     for (unsigned i = 1; i <= 3; i++) {
         leave_pending();
         sti();
@@ -100,6 +98,6 @@ TEST(irq_13) {
         CHECK_EQ("requests", requests, i);
         CHECK_EQ("status", fpu_status() & 0x80, 0);
     }
-    pic_mask(IRQ_COPROCESSOR);
+    irq_close(IRQ_COPROCESSOR);
     fpu_init();
 }

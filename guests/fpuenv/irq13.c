@@ -27,17 +27,13 @@ static struct trap run(const u8 *code, trap_hook handler) {
     struct regs r = env_regs(0);
     struct trap t;
     write_cr0(read_cr0() & ~CR0_NE);
-    cli();
-    pic_init();
-    hook_set(IRQ_VECTOR + IRQ_NPX, handler);
-    pic_unmask(IRQ_NPX);
+    irq_open(IRQ_NPX, handler);
     fpu_init();
     fpu_control(0x37b);
     interrupts = at = in_handler = 0;
     r.eflags |= FLAG_IF;
     exec(code, &r, &t);
-    cli();
-    pic_mask(IRQ_NPX);
+    irq_close(IRQ_NPX);
     return t;
 }
 

@@ -12,16 +12,12 @@ static bool tick(struct trap_frame *frame) {
 }
 
 static void set_up(void) {
-    cli();
-    pic_init();
+    irq_open(IRQ_TIMER, tick);
     ticks = 0;
-    hook_set(IRQ_VECTOR + IRQ_TIMER, tick);
-    pic_unmask(IRQ_TIMER);
 }
 
 static void tear_down(void) {
-    cli();
-    pic_mask(IRQ_TIMER);
+    irq_close(IRQ_TIMER);
 }
 
 TEST(timer_ticks) {

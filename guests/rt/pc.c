@@ -27,6 +27,18 @@ void pic_mask(unsigned irq) {
     outb(port, (u8)(inb(port) | 1u << (irq & 7)));
 }
 
+void irq_open(unsigned irq, trap_hook hook) {
+    cli();
+    pic_init();
+    hook_set((u8)(IRQ_VECTOR + irq), hook);
+    pic_unmask(irq);
+}
+
+void irq_close(unsigned irq) {
+    cli();
+    pic_mask(irq);
+}
+
 void pic_eoi(unsigned irq) {
     if (irq >= 8)
         outb(PIC2, 0x20);

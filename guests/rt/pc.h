@@ -23,7 +23,10 @@ enum {
 void pic_init(void);           // both remapped, everything masked
 void pic_unmask(unsigned irq); // and the cascade if it is one of the second controller
 void pic_mask(unsigned irq);
-void pic_eoi(unsigned irq); // non-specific, to both where needed
+void irq_open(unsigned irq,
+              trap_hook hook); // with interrupts off and the controllers fresh: this one alone comes through
+void irq_close(unsigned irq);  // interrupts off, and it masked
+void pic_eoi(unsigned irq);    // non-specific, to both where needed
 u16 pic_irr(void);
 u16 pic_isr(void);
 

@@ -56,6 +56,15 @@ trap_common:
     .set FS, 56
     .set GS, 60
 
+    .macro load_general // all but EAX, which points to the registers
+    mov EDI(%eax), %edi
+    mov ESI(%eax), %esi
+    mov EBP(%eax), %ebp
+    mov EBX(%eax), %ebx
+    mov EDX(%eax), %edx
+    mov ECX(%eax), %ecx
+    .endm
+
 // void exec_enter(const struct regs *in): comes back through exec_leave.
     .globl exec_enter
 exec_enter:
@@ -80,12 +89,7 @@ exec_enter:
     mov ES(%eax), %es
     mov FS(%eax), %fs
     mov GS(%eax), %gs
-    mov EDI(%eax), %edi
-    mov ESI(%eax), %esi
-    mov EBP(%eax), %ebp
-    mov EBX(%eax), %ebx
-    mov EDX(%eax), %edx
-    mov ECX(%eax), %ecx
+    load_general
     pushl DS(%eax)
     mov EAX(%eax), %eax
     pop %ds
@@ -101,12 +105,7 @@ exec_enter_v86: // the segment registers are part of the frame
     pushl EFLAGS(%eax)
     pushl CS(%eax)
     pushl EIP(%eax)
-    mov EDI(%eax), %edi
-    mov ESI(%eax), %esi
-    mov EBP(%eax), %ebp
-    mov EBX(%eax), %ebx
-    mov EDX(%eax), %edx
-    mov ECX(%eax), %ecx
+    load_general
     mov EAX(%eax), %eax
     iret
 
