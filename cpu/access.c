@@ -41,7 +41,7 @@ int cpu_read_linear(struct vcpu *v, uint32_t linear, bool user, void *data, unsi
     if (!host) {
         struct mmu_fault fault;
         uint64_t addend;
-        if (soft_miss(v->mmu, linear, size, INTENT_READ, user, 0, &addend, &fault) == SOFT_FAULT)
+        if (soft_miss(v->mmu, linear, size, INTENT_READ, user, false, &addend, &fault) == SOFT_FAULT)
             return cpu_raise_page(v, &fault);
         host = (const uint8_t *)(uintptr_t)(addend + linear);
     }
@@ -57,7 +57,7 @@ int cpu_write_linear(struct vcpu *v, uint32_t linear, bool user, const void *dat
     }
     struct mmu_fault fault;
     uint64_t addend;
-    enum soft_result result = soft_miss(v->mmu, linear, size, INTENT_WRITE, user, 0, &addend, &fault);
+    enum soft_result result = soft_miss(v->mmu, linear, size, INTENT_WRITE, user, false, &addend, &fault);
     if (result == SOFT_FAULT)
         return cpu_raise_page(v, &fault);
     copy_bytes((uint8_t *)(uintptr_t)(addend + linear), data, size);

@@ -171,8 +171,7 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
         clock_leave(v, false);
         return LEAVE;
     }
-    switch (soft_miss(v->mmu, linear, size, intent, cpu_user(v), word & (OPERAND_LOCKED | OPERAND_UNSURE), &addend,
-                      &fault)) {
+    switch (soft_miss(v->mmu, linear, size, intent, cpu_user(v), word & OPERAND_LOCKED, &addend, &fault)) {
     case SOFT_IN_PLACE: break;
     case SOFT_BOUNCED:
         if (intent != INTENT_READ)

@@ -31,11 +31,10 @@ static void tell_watcher(struct mmu *mmu, uint32_t linear, unsigned size, enum o
 }
 
 enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum operand_intent intent, bool user,
-                           uint32_t how, uint64_t *addend, struct mmu_fault *fault) {
+                           bool locked, uint64_t *addend, struct mmu_fault *fault) {
     enum mmu_access access = intent == INTENT_READ ? MMU_READ : MMU_WRITE;
     unsigned offset = linear & MMU_PAGE_MASK;
     struct bounce *bounce = &mmu->bounce;
-    bool locked = how & OPERAND_LOCKED;
     bool split = is_split(mmu, linear, size, locked);
     struct mmu_page page;
 
@@ -75,13 +74,9 @@ enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum
     bounce->locked =
         locked && !split && bounce->parts == 1 && bounce->part[0].host && size <= 8 && (size & (size - 1)) == 0;
     uint8_t *buffer = mmu->abi->bounce + bounce->offset;
-    if (intent != INTENT_WRITE || how & OPERAND_UNSURE) {
+    if (intent != INTENT_WRITE) {
         for (unsigned i = 0; i < bounce->parts; i++) {
-            if (intent != INTENT_WRITE || bounce->part[i].host) {
-                mmu_read_part(mmu, bounce->part[i].gpa, buffer, bounce->part[i].size);
-            } else {
-                clear_bytes(buffer, bounce->part[i].size);
-            }
+            mmu_read_part(mmu, bounce->part[i].gpa, buffer, bounce->part[i].size);
             buffer += bounce->part[i].size;
         }
         mmu->stats->bounces_read += intent == INTENT_READ;

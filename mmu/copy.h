@@ -34,10 +34,4 @@ static inline void copy_bytes(void *to, const void *from, unsigned size) {
     }
 }
 
-static inline void clear_bytes(void *to, unsigned size) {
-    for (uint8_t *d = to; size; size--) {
-        *(volatile uint8_t *)d++ = 0;
-    }
-}
-
 #endif

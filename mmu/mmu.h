@@ -120,10 +120,9 @@ enum soft_result {
     SOFT_FAULT,    // the guest faults
 };
 // A miss of the inline lookup for an operand of `size` bytes (1 to 512): fills the TLB entry when the operand lies in
-// one RAM page and may be accessed in place, else bounces. Light: no libc, no SSE. user selects TLB and rights; how is
-// OPERAND_LOCKED, OPERAND_UNSURE (where a device stands, such an operand begins as zero), or 0.
+// one RAM page and may be accessed in place, else bounces. Light: no libc, no SSE. user selects TLB and rights.
 enum soft_result soft_miss(struct mmu *mmu, uint32_t linear, unsigned size, enum operand_intent intent, bool user,
-                           uint32_t how, uint64_t *addend, struct mmu_fault *fault);
+                           bool locked, uint64_t *addend, struct mmu_fault *fault);
 // Writes the bounced operand back. Returns true if translated code was hit (the vCPU must leave at the next
 // instruction).
 bool soft_commit(struct mmu *mmu);

@@ -151,7 +151,6 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
 #define OPERAND_SEG(w)     ((w) >> 24 & 7u) // ES CS SS DS FS GS
 #define OPERAND_CHECKED(w) ((w) >> 27 & 1u) // r8d is an offset in the segment: check limit and type, add the base
 #define OPERAND_LOCKED     (1u << 28)       // LOCK prefix or XCHG: commit by compare-exchange
-#define OPERAND_UNSURE     (1u << 29)       // a write that an x87 exception may suppress: memory then keeps its value
 
 // Callout word for STUB_CALLOUT (r10d).
 #define CALLOUT_WORD(offset, length, id, extra)                                                                        \

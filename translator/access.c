@@ -28,7 +28,7 @@ static bool is_based(const struct tctx *t, unsigned seg) {
 static uint32_t operand_word(const struct tctx *t, const struct access *a) {
     bool checked = access_form(t, &a->ref, (enum operand_intent)a->intent, a->locked) == FORM_CHECKED;
     uint32_t word = OPERAND_WORD(t->insn->offset, a->size, a->intent, a->ref.seg, checked);
-    return word | (a->locked ? OPERAND_LOCKED : 0) | (a->unsure ? OPERAND_UNSURE : 0);
+    return a->locked ? word | OPERAND_LOCKED : word;
 }
 
 static void finish(struct tctx *t, const struct access *a) {

@@ -123,7 +123,7 @@ struct access {
     uint16_t size;  // bytes, up to 512
     uint8_t intent; // enum operand_intent; an RMW is checked as a write from the start
     bool locked;    // LOCK prefix or XCHG
-    bool unsure;    // OPERAND_UNSURE
+    bool unsure;    // WRITEBACK_UNSURE
     access_op *op;
     access_op *transfer; // NULL, or (writes only) what ends the block behind the access: m is NULL in it. On the
                          // bounced path it runs behind STUB_WRITEBACK with WRITEBACK_STAY, and t->stay is true: it

@@ -7,7 +7,6 @@ bool describe_insn(const uint8_t *bytes, size_t size, bool code32, struct insn_d
     struct guest_insn insn;
     if (decode_insn(bytes, size, 0, code32, &insn) != DECODE_OK)
         return false;
-    *description =
-        (struct insn_description){.length = insn.length, .row = table_find_insn(&insn), .memory = insn_is_mem(&insn)};
+    *description = (struct insn_description){.length = insn.length, .row = table_find_insn(&insn)};
     return true;
 }

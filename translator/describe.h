@@ -12,7 +12,6 @@
 struct insn_description {
     unsigned length;             // bytes, 1 to 15; of an undecodable one 1
     const struct table_row *row; // never NULL
-    bool memory;                 // has a memory operand by ModRM
 };
 
 // Describes the instruction in bytes[0, size). Returns false if the bytes end inside it or it is longer than 15 bytes.

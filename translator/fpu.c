@@ -59,7 +59,7 @@ static void emit_x87_mem(struct tctx *t, struct pointers kept) {
     unsigned size;
     enum operand_intent intent;
     decode_operand_shape(t->insn, &size, &intent);
-    // A store that raises an unmasked exception leaves memory as it is: a bounced copy begins with what is there.
+    // A store that raises an unmasked exception leaves memory as it is: the write-back of a bounced one looks for it.
     bool unsure = intent == INTENT_WRITE && !table_find_insn(t->insn)->x87_control;
     access_emit(t, &(struct access){.ref = ref_modrm(t->insn),
                                     .size = (uint16_t)size,

@@ -4,7 +4,7 @@
 enum { SEGMENTS = 6, REGISTERS = 8, VECTORS = 32, SIZE_MAX_BYTES = 512 };
 
 int verify_operand_word(struct verifier *v, unsigned i, uint32_t word) {
-    const uint32_t known = OPERAND_WORD(0xfffu, 0x3ffu, 3u, 7u, 1u) | OPERAND_LOCKED | OPERAND_UNSURE;
+    const uint32_t known = OPERAND_WORD(0xfffu, 0x3ffu, 3u, 7u, 1u) | OPERAND_LOCKED;
     if (word & ~known)
         return verify_reject(v, i, "an operand word with unknown bits");
     if (OPERAND_SIZE(word) == 0 || OPERAND_SIZE(word) > SIZE_MAX_BYTES || (word >> 22 & 3u) > INTENT_RMW ||

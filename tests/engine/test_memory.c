@@ -8,8 +8,8 @@
 
 #define P_RW_US 7u
 
-extern const uint8_t program_operands[], program_split_locks[], program_exchanged[], program_large_page[],
-    program_own_table[], program_other_table[], program_into_device[], program_remap_running[],
+extern const uint8_t program_operands[], program_split_locks[], program_x87_store[], program_exchanged[],
+    program_large_page[], program_own_table[], program_other_table[], program_into_device[], program_remap_running[],
     program_switch_running[];
 
 static const struct rig_options forms[] = {
@@ -72,6 +72,26 @@ static void run_operands(struct rig *rig, unsigned devices, struct rig_result *r
     for (unsigned page = 0; page < 3; page++)
         memcpy(pages[page], devices >> page & 1 ? rig->device : rig->ram.host + DATA + 0x10000 + page * 4096, 4096);
     memset(result->data, 0, sizeof result->data);
+}
+
+static void test_x87_store_to_device(void **state) {
+    (void)state;
+    for (unsigned form = 0; form < FORMS; form++) {
+        struct rig rig;
+        rig_open(&rig, &forms[form]);
+        rig_reset_memory(&rig);
+        rig_map(&rig, SPECIAL, DEVICE_GPA | P_RW_US);
+        rig_start(&rig, rig_address(program_x87_store), 3, false);
+        rig.vcpu->abi.gpr[CPU_ESI] = SPECIAL;
+        rig_run(&rig);
+        assert_true(rig.access_count > 0);
+        for (unsigned i = 0; i < rig.access_count; i++)
+            assert_true(rig.accesses[i].write);
+        assert_int_equal(rig.device[7], 0x3f);  // 1.0
+        assert_int_equal(rig.device[8], 1);     // 1
+        assert_int_equal(rig.device[23], 0x80); // 1.0 again
+        rig_close(&rig);
+    }
 }
 
 static void test_operands_in_devices(void **state) {
@@ -304,13 +324,10 @@ static void test_halt_without_wake_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_split_locks),
-        cmocka_unit_test(test_operands_in_devices),
-        cmocka_unit_test(test_exchanged_registers),
-        cmocka_unit_test(test_changing_pages),
-        cmocka_unit_test(test_jumps_to_nowhere),
-        cmocka_unit_test(test_tables_in_odd_places),
-        cmocka_unit_test(test_system_tables_in_odd_places),
+        cmocka_unit_test(test_split_locks),          cmocka_unit_test(test_x87_store_to_device),
+        cmocka_unit_test(test_operands_in_devices),  cmocka_unit_test(test_exchanged_registers),
+        cmocka_unit_test(test_changing_pages),       cmocka_unit_test(test_jumps_to_nowhere),
+        cmocka_unit_test(test_tables_in_odd_places), cmocka_unit_test(test_system_tables_in_odd_places),
         cmocka_unit_test(test_halt_without_wake_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,8 +22,7 @@ static enum soft_result miss(struct fixture *f, uint32_t linear, unsigned size, 
                              uint8_t **operand) {
     uint64_t addend = 0;
     struct mmu_fault fault;
-    enum soft_result result =
-        soft_miss(f->mmu, linear, size, intent, true, locked ? OPERAND_LOCKED : 0, &addend, &fault);
+    enum soft_result result = soft_miss(f->mmu, linear, size, intent, true, locked, &addend, &fault);
     *operand = (uint8_t *)(uintptr_t)(addend + linear);
     return result;
 }
@@ -103,7 +102,7 @@ static void crossing(void **state) {
     mmu_load_cr3(f->mmu, FIXTURE_CR3);
     uint64_t addend;
     struct mmu_fault fault;
-    assert_int_equal(soft_miss(f->mmu, 0x400ffe, 4, INTENT_WRITE, true, 0, &addend, &fault), SOFT_FAULT);
+    assert_int_equal(soft_miss(f->mmu, 0x400ffe, 4, INTENT_WRITE, true, false, &addend, &fault), SOFT_FAULT);
     assert_int_equal(fault.linear, 0x401000);
     assert_int_equal(fault.error, PF_WR | PF_US);
     fixture_destroy(f);
@@ -264,7 +263,7 @@ static void staleness(void **state) {
                 uint64_t addend = 0;
                 struct mmu_fault fault;
                 enum soft_result result =
-                    soft_miss(f->mmu, linear + 8, 4, write ? INTENT_WRITE : INTENT_READ, user, 0, &addend, &fault);
+                    soft_miss(f->mmu, linear + 8, 4, write ? INTENT_WRITE : INTENT_READ, user, false, &addend, &fault);
                 assert_int_equal(result == SOFT_FAULT, r.faults);
                 if (result == SOFT_IN_PLACE) {
                     assert_ptr_equal((void *)(uintptr_t)(addend + linear + 8), f->ram.host + r.gpa);
