@@ -47,6 +47,9 @@ static bool is_direct(const struct tctx *t, enum string_op op) {
         return false;
     if (insn->rep && (t->mode & MODE_ONE)) // a single step ends each iteration
         return false;
+    // What overwrites itself in a page that takes stores without a fault would be fetched anew where it then faults.
+    if (insn->rep && writes_memory(op) && t->in->self_checking)
+        return false;
     return (!reads_esi(op) || is_flat(t, insn->seg)) && (!uses_edi(op) || is_flat(t, SEG_ES));
 }
 
