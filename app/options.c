@@ -14,6 +14,7 @@ enum option_code {
     OPTION_APPEND,
     OPTION_MEMORY,
     OPTION_SERIAL,
+    OPTION_CPU,
     OPTION_MMU,
     OPTION_VERIFY,
     OPTION_STATS,
@@ -40,6 +41,7 @@ static const struct option long_options[] = {
     {"append", required_argument, NULL, OPTION_APPEND},
     {"memory", required_argument, NULL, OPTION_MEMORY},
     {"serial", required_argument, NULL, OPTION_SERIAL},
+    {"cpu", required_argument, NULL, OPTION_CPU},
     {"mmu", required_argument, NULL, OPTION_MMU},
     {"verify", no_argument, NULL, OPTION_VERIFY},
     {"stats", required_argument, NULL, OPTION_STATS},
@@ -118,6 +120,7 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     case OPTION_APPEND: options->guest.append = value; return 0;
     case OPTION_MEMORY: return set_memory(options, value, err);
     case OPTION_SERIAL: return parse_serial(value, &config->serial, &config->serial_path, err);
+    case OPTION_CPU: return parse_cpu(value, config, err);
     case OPTION_MMU: return parse_mmu(value, &config->mmu, err);
     case OPTION_TIMEOUT: return parse_seconds(value, &config->timeout, err);
     case OPTION_GDB: config->gdb = value; return 0;

@@ -83,6 +83,22 @@ int parse_mmu(const char *text, enum ringshade_mmu *mmu, struct ringshade_error 
     return parse_error(err, "'%s' is not a form of the MMU; give adaptive, direct or soft", text);
 }
 
+int parse_cpu(const char *text, struct ringshade_config *config, struct ringshade_error *err) {
+    config->smep = config->smap = false;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        if (length == 4 && !strncmp(at, "smep", 4))
+            config->smep = true;
+        else if (length == 4 && !strncmp(at, "smap", 4))
+            config->smap = true;
+        else
+            return parse_error(err, "--cpu %s is not a list of smep and smap", text);
+        at += length;
+        if (!*at)
+            return 0;
+    }
+}
+
 int parse_refused(int code, char **argv, struct ringshade_error *err) {
     const char *text = argv[optind - 1];
     if (code == ':')

@@ -119,10 +119,33 @@ uint8_t *cpu_host_span(struct vcpu *v, uint32_t linear, enum mmu_access access) 
     return host ? host : mmu_host(v->mmu, linear, access, cpu_user(v), &faulted, &fault);
 }
 
+// ---- Implicit accesses
+// ---------------------------------------------------------------------------------------------------------------
+
+// They are a supervisor's whatever the CPL, and under SMAP never reach a user page (SDM vol. 3A, 4.6.1).
+static void open_user(struct vcpu *v, bool open) {
+    if (v->user_open)
+        mmu_open_user(v->mmu, open);
+}
+
 int cpu_read_system(struct vcpu *v, uint32_t linear, void *data, unsigned size) {
-    return cpu_read_linear(v, linear, false, data, size);
+    open_user(v, false);
+    int result = cpu_read_linear(v, linear, false, data, size);
+    open_user(v, true);
+    return result;
 }
 
 int cpu_write_system(struct vcpu *v, uint32_t linear, const void *data, unsigned size) {
-    return cpu_write_linear(v, linear, false, data, size);
+    open_user(v, false);
+    int result = cpu_write_linear(v, linear, false, data, size);
+    open_user(v, true);
+    return result;
+}
+
+int cpu_probe_system(struct vcpu *v, uint32_t linear, unsigned size) {
+    struct mmu_fault fault;
+    open_user(v, false);
+    int result = mmu_probe_write(v->mmu, linear, false, size, &fault);
+    open_user(v, true);
+    return result < 0 ? cpu_raise_page(v, &fault) : 0;
 }

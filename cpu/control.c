@@ -7,7 +7,7 @@
 #define CR4_DEFINED                                                                                                    \
     (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 #define CR0_FLUSHES (CR0_PG | CR0_PE | CR0_WP | CR0_CD | CR0_NW) // the last two load the PDPTEs
-#define CR4_FLUSHES (CR4_PSE | CR4_PAE | CR4_PGE)
+#define CR4_FLUSHES (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)
 #define EFER_NXE    (1u << 11)
 
 static bool needs_ring0(struct vcpu *v) {
@@ -73,7 +73,7 @@ static enum callout_result set_cr3(struct vcpu *v, uint32_t value) {
 }
 
 static enum callout_result set_cr4(struct vcpu *v, uint32_t value) {
-    if (value & ~(uint32_t)CR4_DEFINED)
+    if (value & ~(CR4_DEFINED | v->cr4_optional))
         return bad_value(v);
     return set_controls(v, v->cr0, value) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }

@@ -38,6 +38,7 @@ struct cpu_config {
     bool verify;        // every emitted block goes through the verifier; a rejected one stops the run
     bool no_link;       // direct jumps are never patched: every transfer goes through the code map
     uint32_t cache_mib; // size of the code cache in MiB, 0 for the default
+    bool smep, smap;    // announce them
     bool nmi_wakes;     // HLT with IF=0 waits: something may raise an NMI
     // Asked on the vCPU thread when an interrupt is taken; returns the vector from the interrupt controller (INTA
     // cycle).

@@ -29,6 +29,8 @@
 #define LEAF1_ECX_SSE4_2       (1u << 20)
 #define LEAF1_ECX_POPCNT       (1u << 23)
 #define LEAF7_EBX_TSC_ADJUST   (1u << 1)
+#define LEAF7_EBX_SMEP         (1u << 7)
+#define LEAF7_EBX_SMAP         (1u << 20)
 #define LEAF7_EBX_NO_FCS_FDS   (1u << 13) // environments hold zero for the selectors of the x87 pointers
 #define EXT1_EDX_NX            (1u << 20)
 #define EXT7_EDX_INVARIANT_TSC (1u << 8)
@@ -157,11 +159,18 @@ static void tsc_leaves(struct vcpu *v, uint32_t leaf, uint32_t regs[4]) {
     }
 }
 
+// What the run asked for (struct cpu_config).
+static uint32_t optional_leaf7(const struct vcpu *v) {
+    return (v->cr4_optional & CR4_SMEP ? LEAF7_EBX_SMEP : 0) | (v->cr4_optional & CR4_SMAP ? LEAF7_EBX_SMAP : 0);
+}
+
 enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
     uint32_t regs[4], leaf = effective_leaf(v->abi.gpr[CPU_EAX]);
     announce(leaf, v->abi.gpr[CPU_ECX], v->tsc_rate.invariant, regs);
     tsc_leaves(v, leaf, regs);
+    if (leaf == 7 && v->abi.gpr[CPU_ECX] == 0)
+        regs[1] |= optional_leaf7(v);
     v->abi.gpr[CPU_EAX] = regs[0];
     v->abi.gpr[CPU_EBX] = regs[1];
     v->abi.gpr[CPU_ECX] = regs[2];

@@ -97,6 +97,7 @@ struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
     v->stats = config->stats;
     v->log = config->log;
     v->a20 = true;
+    v->cr4_optional = (config->smep ? CR4_SMEP : 0) | (config->smap ? CR4_SMAP : 0);
     v->clock.counts = config->clock != NULL;
     v->clock.deadline = UINT64_MAX;
     if (engine_create(v, err) < 0) {

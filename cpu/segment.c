@@ -166,7 +166,7 @@ static int check_data_segment(struct vcpu *v, uint32_t selector, unsigned attr) 
 static bool is_known(struct vcpu *v, const struct segment_memo *memo, uint16_t selector) {
     if (!memo->valid || memo->selector != selector || memo->cpl != v->cpl || (selector & 4))
         return false;
-    const uint8_t *host = cpu_tlb_lookup(v, v->gdt_base + (selector & 0xfff8u), false, 8, false);
+    const uint8_t *host = cpu_tlb_system(v, v->gdt_base + (selector & 0xfff8u), 8);
     return host && *(const copy_u64 *)host == memo->descriptor;
 }
 

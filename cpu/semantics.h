@@ -109,9 +109,13 @@ static inline uint8_t *cpu_tlb_lookup(struct vcpu *v, uint32_t linear, bool user
         return NULL;
     return (uint8_t *)(uintptr_t)(tlb->addend[slot] + linear);
 }
+// The same for what the processor reads by itself: under SMAP, EFLAGS.AC opens no user page to that.
+static inline const uint8_t *cpu_tlb_system(struct vcpu *v, uint32_t linear, unsigned size) {
+    return v->user_open ? NULL : cpu_tlb_lookup(v, linear, false, size, false);
+}
 // Eight bytes of a descriptor table or the TSS, as a supervisor. 0 or -1.
 static inline int cpu_read_eight(struct vcpu *v, uint32_t linear, uint64_t *value) {
-    const uint8_t *host = cpu_tlb_lookup(v, linear, false, 8, false);
+    const uint8_t *host = cpu_tlb_system(v, linear, 8);
     if (!host)
         return cpu_read_system(v, linear, value, 8);
     *value = *(const copy_u64 *)host;

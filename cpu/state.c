@@ -73,6 +73,11 @@ void cpu_mode_update(struct vcpu *v) {
         mode |= MODE_ALIGN;
     if (v->abi.sys_flags & EFLAGS_VM)
         mode |= MODE_V86;
+    bool open = (v->cr4 & CR4_SMAP) && !user && (v->abi.sys_flags & EFLAGS_AC);
+    if (open != v->user_open) {
+        v->user_open = open;
+        mmu_open_user(v->mmu, open);
+    }
     v->mode = mode;
     engine_mode_changed(v);
 }

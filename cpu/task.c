@@ -47,25 +47,20 @@ static uint32_t busy_byte(const struct vcpu *v, uint32_t selector) {
     return v->gdt_base + (selector & 0xfff8) + 5;
 }
 
-static int probe_write(struct vcpu *v, uint32_t linear, unsigned size) {
-    struct mmu_fault fault;
-    return mmu_probe_write(v->mmu, linear, false, size, &fault) < 0 ? cpu_raise_page(v, &fault) : 0;
-}
-
 // Can every access of the switch be made? Both segments, and the type bytes of both descriptors. 0 or -1.
 static int probe(struct vcpu *v, const struct task_switch *task, const struct cpu_segment *tss) {
     uint8_t image[TSS32_LEAST_LIMIT + 1];
     bool wide = tss_is_wide(&v->tr), nests = task_nests(task);
     if (v->tr.limit < least_limit(wide))
         return cpu_raise_error(v, VECTOR_TS, selector_error(v->tr.selector, task->ext));
-    if (probe_write(v, v->tr.base + (wide ? SAVED32_AT : SAVED16_AT), wide ? SAVED32_SIZE : SAVED16_SIZE) < 0 ||
+    if (cpu_probe_system(v, v->tr.base + (wide ? SAVED32_AT : SAVED16_AT), wide ? SAVED32_SIZE : SAVED16_SIZE) < 0 ||
         cpu_read_system(v, tss->base, image, least_limit(tss_is_wide(tss)) + 1) < 0)
         return -1;
-    if (nests && probe_write(v, tss->base, 2) < 0)
+    if (nests && cpu_probe_system(v, tss->base, 2) < 0)
         return -1;
-    if (!nests && probe_write(v, busy_byte(v, v->tr.selector), 1) < 0)
+    if (!nests && cpu_probe_system(v, busy_byte(v, v->tr.selector), 1) < 0)
         return -1;
-    if (task->cause != TASK_IRET && probe_write(v, busy_byte(v, tss->selector), 1) < 0)
+    if (task->cause != TASK_IRET && cpu_probe_system(v, busy_byte(v, tss->selector), 1) < 0)
         return -1;
     if (tss_is_wide(tss) && (v->cr0 & CR0_PG)) {
         uint32_t cr3;

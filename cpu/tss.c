@@ -14,7 +14,7 @@ static int read_pointer(struct vcpu *v, unsigned dpl, uint32_t ext, uint32_t *se
     if (!(v->tr.attr & ATTR_P) || offset + size + 1 > v->tr.limit)
         return cpu_raise_error(v, VECTOR_TS, selector_error(v->tr.selector, ext));
     *selector = *esp = 0;
-    const uint8_t *host = wide ? cpu_tlb_lookup(v, v->tr.base + offset, false, 6, false) : NULL;
+    const uint8_t *host = wide ? cpu_tlb_system(v, v->tr.base + offset, 6) : NULL;
     if (host) {
         *esp = *(const copy_u32 *)host;
         *selector = *(const copy_u16 *)(host + 4);

@@ -59,6 +59,8 @@
 #define CR4_PCE        (1u << 8)
 #define CR4_OSFXSR     (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
+#define CR4_SMEP       (1u << 20)
+#define CR4_SMAP       (1u << 21)
 
 enum cpu_vector {
     VECTOR_DE = 0,
@@ -179,6 +181,8 @@ struct vcpu {
     uint32_t cr0, cr2, cr3, cr4;
     uint32_t dr[8];
     struct cpu_msr msr;
+    uint32_t cr4_optional; // CR4_SMEP, CR4_SMAP where they are announced
+    bool user_open;        // under SMAP: explicit accesses reach user pages now (CPL 0 to 2 with EFLAGS.AC)
     struct tsc_rate tsc_rate;
     struct vcpu_clock clock;
     bool a20;
@@ -281,6 +285,7 @@ int cpu_write(struct vcpu *v, unsigned seg, uint32_t offset, const void *data, u
 // Linear, as a supervisor whatever the CPL: descriptor tables, TSS, IDT.
 int cpu_read_system(struct vcpu *v, uint32_t linear, void *data, unsigned size);
 int cpu_write_system(struct vcpu *v, uint32_t linear, const void *data, unsigned size);
+int cpu_probe_system(struct vcpu *v, uint32_t linear, unsigned size); // as a write would fault, without writing
 
 // ---- Segments (segment.c)
 // ----------------------------------------------------------------------------------------------

@@ -141,6 +141,8 @@ static int create_core(struct pc *pc, const struct pc_config *config, struct err
         .verify = config->verify,
         .no_link = config->no_link,
         .cache_mib = config->cache_mib,
+        .smep = config->smep,
+        .smap = config->smap,
         .nmi_wakes = config->nmi_test,
         .acknowledge = acknowledge,
         .coprocessor_error = signal_coprocessor_error,

@@ -128,6 +128,8 @@ static int create(struct ringshade *machine, struct error *err) {
         .no_link = config->no_link,
         .cache_mib = config->cache_mib,
         .dma_test = config->dma_test,
+        .smep = config->smep,
+        .smap = config->smap,
         .nmi_test = config->nmi_test,
         .log = &machine->log,
         .stats = &machine->stats,

@@ -211,7 +211,7 @@ static enum window_result fill_small(const struct fill *fill) {
 static enum window_result fill_page(struct mmu *mmu, struct window *window, uint32_t linear, bool write,
                                     const struct mmu_page *page) {
     if (!page->host || mmu_is_watched(mmu, linear) || (write && mmu_frame_has_code(mmu, page->gpa >> 12)) ||
-        (!window->user && mmu->paging && page->user && !mmu->supervisor_in_user_pages)) {
+        (!window->user && mmu->paging && page->user && (mmu->smap || !mmu->supervisor_in_user_pages))) {
         return WINDOW_SOFT;
     }
     view_keep_budget(mmu, window);

@@ -27,6 +27,8 @@ static void derive(struct mmu *mmu) {
     mmu->pge = control->cr4 & CONTROL_CR4_PGE;
     mmu->wp = control->cr0 & CONTROL_CR0_WP;
     mmu->nx = mmu->pae && control->nxe;
+    mmu->smep = control->cr4 & CONTROL_CR4_SMEP;
+    mmu->smap = control->cr4 & CONTROL_CR4_SMAP;
     mmu->a20_mask = a20_mask(control);
     uint64_t high = mmu->pae ? ~((1ull << MMU_PHYSICAL_BITS) - 1) & ~PTE_XD : 0;
     if (mmu->pae && !control->nxe) {
@@ -73,7 +75,7 @@ void mmu_destroy(struct mmu *mmu) {
 // Do the two ask for different walks, rights or addresses, so that nothing shown can be compared?
 static bool mode_differs(const struct mmu_control *a, const struct mmu_control *b) {
     uint32_t cr0 = CONTROL_CR0_PG | CONTROL_CR0_WP;
-    uint32_t cr4 = CONTROL_CR4_PAE | CONTROL_CR4_PSE;
+    uint32_t cr4 = CONTROL_CR4_PAE | CONTROL_CR4_PSE | CONTROL_CR4_SMEP | CONTROL_CR4_SMAP;
     return ((a->cr0 ^ b->cr0) & cr0) || ((a->cr4 ^ b->cr4) & cr4) || a->nxe != b->nxe || a->a20 != b->a20;
 }
 
@@ -100,6 +102,13 @@ int mmu_set_control(struct mmu *mmu, const struct mmu_control *control) {
     softtlb_flush(mmu, false);
     window_control_changed(mmu, differs);
     return 0;
+}
+
+void mmu_open_user(struct mmu *mmu, bool open) {
+    mmu->user_open = open;
+    if (!open) {
+        softtlb_drop_user(mmu);
+    }
 }
 
 void mmu_forbid_split_locks(struct mmu *mmu) {

@@ -59,6 +59,10 @@ int mmu_set_control(struct mmu *mmu, const struct mmu_control *control);
 int mmu_load_cr3(struct mmu *mmu, uint32_t cr3);
 // Would mmu_load_cr3 take this value? 0, or -1 if a PDPTE has a reserved bit set. Nothing changes.
 int mmu_check_cr3(struct mmu *mmu, uint32_t cr3);
+// Under CR4.SMAP, accesses without `user` may reach user pages from now on, or may no longer. The supervisor's window
+// never shows them then, so that this costs the software TLB's entries for them and no mapping. Without SMAP it means
+// nothing.
+void mmu_open_user(struct mmu *mmu, bool open);
 // The host refuses LOCK across a cache line: such operands are bounced from now on.
 void mmu_forbid_split_locks(struct mmu *mmu);
 void mmu_invlpg(struct mmu *mmu, uint32_t linear);

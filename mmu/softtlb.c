@@ -76,10 +76,18 @@ void softtlb_fill(struct mmu *mmu, uint32_t linear, bool user, const struct mmu_
     side->occupied[slot / 64] |= bit;
     side->global[slot / 64] = (side->global[slot / 64] & ~bit) | (page->global ? bit : 0);
     side->large[slot / 64] = (side->large[slot / 64] & ~bit) | (page->large ? bit : 0);
+    side->user[slot / 64] = (side->user[slot / 64] & ~bit) | (page->user ? bit : 0);
     side->page[slot] = base;
     side->frame[slot] = (uint32_t)(page->gpa >> 12);
     bool write = page->writable && page->dirty && !mmu_frame_has_code(mmu, page->gpa >> 12);
     tlb->ntag_write[slot] = write ? 0u - base : empty_tag(slot);
+}
+
+void softtlb_drop_user(struct mmu *mmu) {
+    const struct tlb_side *side = &mmu->tlb_side[0];
+    for (unsigned word = 0; word < ABI_TLB_ENTRIES / 64; word++) {
+        drop_mask(mmu, 0, word, side->occupied[word] & side->user[word]);
+    }
 }
 
 void softtlb_drop_writes(struct mmu *mmu, uint32_t frame) {

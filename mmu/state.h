@@ -28,6 +28,7 @@ struct tlb_side {
     uint64_t occupied[ABI_TLB_ENTRIES / 64]; // a tag is present
     uint64_t global[ABI_TLB_ENTRIES / 64];   // survives MOV CR3
     uint64_t large[ABI_TLB_ENTRIES / 64];    // from a 4 MiB or 2 MiB page
+    uint64_t user[ABI_TLB_ENTRIES / 64];     // a user page
     uint32_t page[ABI_TLB_ENTRIES];          // linear page address
     uint32_t frame[ABI_TLB_ENTRIES];
 };
@@ -67,12 +68,13 @@ struct mmu {
 
     struct mmu_control control;
     // Derived from control.
-    bool paging, pae, pse, pge, wp, nx;
+    bool paging, pae, pse, pge, wp, nx, smep, smap;
     uint64_t a20_mask;       // ANDed to every physical address
     uint64_t reserved_pte;   // bits that must be clear in a present 4 KiB PTE or page-table pointer
     uint64_t reserved_large; // in a present PDE with PS
     uint64_t pdpte[4];       // the PDPTE registers
 
+    bool user_open;                // under SMAP: CPL 0 to 2 may reach user pages now (EFLAGS.AC)
     bool no_split_locks;           // the host refuses LOCK across a cache line
     bool supervisor_in_user_pages; // CPL 0 runs code from user pages: its window may show them
 
@@ -82,13 +84,15 @@ struct mmu {
     struct window_state *windows;
 };
 
-#define CONTROL_CR0_WP  (1u << 16)
-#define CONTROL_CR0_NW  (1u << 29)
-#define CONTROL_CR0_CD  (1u << 30)
-#define CONTROL_CR0_PG  (1u << 31)
-#define CONTROL_CR4_PSE (1u << 4)
-#define CONTROL_CR4_PAE (1u << 5)
-#define CONTROL_CR4_PGE (1u << 7)
+#define CONTROL_CR0_WP   (1u << 16)
+#define CONTROL_CR0_NW   (1u << 29)
+#define CONTROL_CR0_CD   (1u << 30)
+#define CONTROL_CR0_PG   (1u << 31)
+#define CONTROL_CR4_PSE  (1u << 4)
+#define CONTROL_CR4_PAE  (1u << 5)
+#define CONTROL_CR4_PGE  (1u << 7)
+#define CONTROL_CR4_SMEP (1u << 20)
+#define CONTROL_CR4_SMAP (1u << 21)
 
 // The monitor's address of a guest-physical byte, or NULL outside RAM.
 static inline uint8_t *mmu_ram_host(const struct mmu *mmu, uint64_t gpa) {
@@ -137,6 +141,7 @@ void softtlb_reset(struct mmu *mmu); // writes every entry: at creation
 void softtlb_flush(struct mmu *mmu, bool keep_global);
 void softtlb_invlpg(struct mmu *mmu, uint32_t linear);
 void softtlb_fill(struct mmu *mmu, uint32_t linear, bool user, const struct mmu_page *page);
+void softtlb_drop_user(struct mmu *mmu); // user pages of the supervisor's
 void softtlb_drop_writes(struct mmu *mmu, uint32_t frame);
 
 // ---- watch.c

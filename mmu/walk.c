@@ -157,9 +157,14 @@ static void fill_page(struct mmu *mmu, const struct walk *walk, bool user, bool 
 static int walk_fault(const struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user, uint32_t error,
                       struct mmu_fault *fault) {
     fault->linear = linear;
-    fault->error =
-        error | (access == MMU_WRITE ? PF_WR : 0) | (user ? PF_US : 0) | (access == MMU_EXEC && mmu->nx ? PF_ID : 0);
+    fault->error = error | (access == MMU_WRITE ? PF_WR : 0) | (user ? PF_US : 0) |
+                   (access == MMU_EXEC && (mmu->nx || mmu->smep) ? PF_ID : 0);
     return -1;
+}
+
+// SMEP and SMAP: is this access to a user page none for a supervisor (SDM vol. 3A, 4.6.1)?
+static bool supervisor_refused(const struct mmu *mmu, enum mmu_access access) {
+    return access == MMU_EXEC ? mmu->smep : mmu->smap && !mmu->user_open;
 }
 
 int mmu_walk(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user, struct mmu_page *page,
@@ -175,8 +180,8 @@ int mmu_walk(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user
             ram_populate(mmu, page);
             return 0;
         }
-        if ((user && !walk.user) || (access == MMU_WRITE && !walk.write && (user || mmu->wp)) ||
-            (access == MMU_EXEC && !walk.execute)) {
+        if ((user && !walk.user) || (!user && walk.user && supervisor_refused(mmu, access)) ||
+            (access == MMU_WRITE && !walk.write && (user || mmu->wp)) || (access == MMU_EXEC && !walk.execute)) {
             return walk_fault(mmu, linear, access, user, PF_P, fault);
         }
         uint64_t bits = PTE_A | (access == MMU_WRITE ? PTE_D : 0);

@@ -221,10 +221,12 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(ENTER, heavy) /* r9 = frame size | level << 16; extra = operand size */                                          \
     X(PUSHA, heavy) /* extra = operand size */                                                                         \
     X(POPA, heavy)                                                                                                     \
-    X(BCD, light)      /* r9 = the opcode byte (27 2F 37 3F D4 D5 D6) | immediate << 8 */                              \
-    X(FPU_ENV, heavy)  /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR LDMXCSR: r9 = RM word, other = enum fpu_env */   \
-    X(FPU_MF, heavy)   /* WAIT-checked x87 exception pending: #MF or IRQ 13 */                                         \
-    X(SLOW, heavy)     /* an instruction left to C whole, by its bytes: none today */                                  \
+    X(BCD, light)     /* r9 = the opcode byte (27 2F 37 3F D4 D5 D6) | immediate << 8 */                               \
+    X(FPU_ENV, heavy) /* FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR LDMXCSR: r9 = RM word, other = enum fpu_env */    \
+    X(FPU_MF, heavy)  /* WAIT-checked x87 exception pending: #MF or IRQ 13 */                                          \
+    X(SLOW, heavy)    /* an instruction left to C whole, by its bytes: none today */                                   \
+    X(STAC, light)    /* asks itself for SMAP and CPL 0 */                                                             \
+    X(CLAC, light)                                                                                                     \
     X(POPF_VME, light) /* virtual-8086 mode without IOPL: the whole instruction */
 
 enum fpu_env { FPU_FNSTENV, FPU_FLDENV, FPU_FNSAVE, FPU_FRSTOR, FPU_FXSAVE, FPU_FXRSTOR, FPU_LDMXCSR };

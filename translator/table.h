@@ -80,7 +80,8 @@ enum table_privilege {
     X(PCLMULQDQ, 32 + 1, false)                                                                                        \
     X(RDRAND, 32 + 30, false)                                                                                          \
     X(XSAVE, 32 + 26, false) /* AVX is not announced, so there is no state for it */                                   \
-    X(OTHER, 0xff, false)    /* every other feature: VMX, SVM, SMX, SGX, TSX, SMAP, CET, 3DNow!, BMI, ADX, SHA ... */
+    X(SMAP, 0xff, true)      /* by --cpu smap; else #UD, which its callouts raise */                                   \
+    X(OTHER, 0xff, false)    /* every other feature: VMX, SVM, SMX, SGX, TSX, CET, 3DNow!, BMI, ADX, SHA ... */
 
 enum table_feature {
 #define TABLE_FEATURE_ENUM(name, bit, announced) FEATURE_##name,

@@ -1,5 +1,6 @@
-// CLI, STI, PUSHF and POPF where they cannot be done in line: IOPL, IF, TF and the interrupt shadow. Intel SDM vol. 2,
-// the tables of these instructions; vol. 3A 6.8.1. Light code: general registers only, no library calls.
+// CLI, STI, PUSHF and POPF where they cannot be done in line: IOPL, IF, TF and the interrupt shadow; STAC and CLAC.
+// Intel SDM vol. 2, the tables of these instructions; vol. 3A 6.8.1. Light code: general registers only, no library
+// calls.
 #include "cpu/semantics.h"
 
 enum callout_result callout_CLI(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
@@ -65,4 +66,24 @@ enum callout_result callout_POPF(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
         mask |= EFLAGS_IF;
     cpu_set_eflags(v, r9, mask);
     return CALLOUT_CONTINUE;
+}
+
+// STAC and CLAC exist with SMAP and at CPL 0 alone: anything else is #UD (SDM vol. 2A and 2B).
+static enum callout_result set_ac(struct vcpu *v, uint32_t value) {
+    if (!(v->cr4_optional & CR4_SMAP) || v->cpl != 0) {
+        cpu_raise(v, VECTOR_UD);
+        return CALLOUT_FAULT;
+    }
+    cpu_set_eflags(v, value, EFLAGS_AC);
+    return CALLOUT_CONTINUE;
+}
+
+enum callout_result callout_STAC(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    (void)r8, (void)r9, (void)word;
+    return set_ac(v, EFLAGS_AC);
+}
+
+enum callout_result callout_CLAC(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    (void)r8, (void)r9, (void)word;
+    return set_ac(v, 0);
 }

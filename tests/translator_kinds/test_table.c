@@ -68,10 +68,11 @@ static bool is_one_of(const char *name, const char *const *list) {
 
 static bool is_announced(const struct encoding *e) {
     static const char *const sets[] = {
-        "I86",     "I186",    "I286REAL", "I286PROTECTED", "I386",     "I486REAL",     "PENTIUMREAL",  "PPRO",
-        "CMOV",    "FCMOV",   "X87",      "PENTIUMMMX",    "SSE",      "SSEMXCSR",     "SSE_PREFETCH", "SSE2",
-        "SSE2MMX", "SSE3",    "SSE3X87",  "SSSE3",         "SSSE3MMX", "SSE4",         "SSE42",        "POPCNT",
-        "FXSAVE",  "FAT_NOP", "LAHF",     "PAUSE",         "RDPMC",    "PREFETCH_NOP", "PREFETCHWT1",  NULL,
+        "I86",          "I186",         "I286REAL",    "I286PROTECTED", "I386",       "I486REAL", "PENTIUMREAL",
+        "PPRO",         "CMOV",         "FCMOV",       "X87",           "PENTIUMMMX", "SSE",      "SSEMXCSR",
+        "SSE_PREFETCH", "SSE2",         "SSE2MMX",     "SSE3",          "SSE3X87",    "SSSE3",    "SSSE3MMX",
+        "SSE4",         "SSE42",        "POPCNT",      "FXSAVE",        "FAT_NOP",    "LAHF",     "PAUSE",
+        "RDPMC",        "PREFETCH_NOP", "PREFETCHWT1", "SMAP",          NULL,
     };
     return is_one_of(ZydisISASetGetString(e->z.meta.isa_set), sets);
 }
