@@ -1,5 +1,5 @@
 // The nanobenchmarks: what single events cost in a guest, in ticks of its time-stamp counter, in the manner of Adams
-// and Agesen (ASPLOS 2006). A bare-metal guest on the runtime of guests/rt, built and run by bench/run (README there).
+// and Agesen (ASPLOS 2006). A bare-metal guest on the runtime of guests/rt, built and run by bench/events.
 //
 // Words on the command line choose rows; without one that names a row all are run. Each row is printed as
 // "@begin NAME", "@row NAME LEAST CHECKSUM MEAN" (hundredths of a tick for one event: of the cheapest loop, of all

@@ -120,7 +120,7 @@ static const struct nano_row *const rows[] = {
     ROW("sti-cli", b_sti, 0, 1),
     ROW("segment-load", b_load_ds, 0, 1),
     ROW("smc-store", b_smc, 3, 1),
-    // Further events, of weight 0 in bench/workloads.txt.
+    // Further events.
     ROW("int-ring0", b_int, 0, 1),
     ROW("undefined", b_ud, 3, 1),
     ROW("page-fault-ring0", b_page_fault, 0, 1),
