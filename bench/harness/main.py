@@ -121,7 +121,9 @@ class Harness:
                 self.results.skip(engine.name, reason)
                 self.progress.say("left out: %s: %s" % (engine.name, reason))
                 continue
-            self.results.add_engine(engine, machine.version_of(self.place.fill(engine.keys.get("version", ["true"]))))
+            asked = self.place.fill(engine.keys.get("version", []))
+            host = self.results.value["machine"]["kernel"]
+            self.results.add_engine(engine, machine.version_of(asked) if asked else host)
             there.append(engine)
         return there
 

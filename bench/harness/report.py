@@ -30,7 +30,7 @@ def table_of(head, rows):
 
 
 def figures(table, workloads, engines, unit):
-    rows = [[w["name"], show(w["weight"]).rstrip("0").rstrip(".")] + [show_cell(table.cell(w["name"], e)) for e in engines]
+    rows = [[w["name"], "%g" % w["weight"]] + [show_cell(table.cell(w["name"], e)) for e in engines]
             for w in workloads]
     return table_of(["row (%s)" % unit, "weight"] + engines, rows)
 
