@@ -29,7 +29,7 @@ void help_print_run(FILE *out) {
           "  --memory SIZE           RAM, with K, M or G, else in MiB; 4M to 3584M, default 256M\n"
           "  --serial stdio|null|file:PATH|pty\n"
           "                          where COM1 leads; default stdio\n"
-          "  --cpu smep,smap         features to announce besides those of every run\n"
+          "  --cpu smep,smap,avx     features to announce besides those of every run\n"
           "  --dma-test              add the DMA test device\n"
           "  --nmi-test              add the NMI test device\n"
           "  --clock host|virtual    what the guest's clocks go by; default host\n"

@@ -84,15 +84,17 @@ int parse_mmu(const char *text, enum ringshade_mmu *mmu, struct ringshade_error 
 }
 
 int parse_cpu(const char *text, struct ringshade_config *config, struct ringshade_error *err) {
-    config->smep = config->smap = false;
+    config->smep = config->smap = config->avx = false;
     for (const char *at = text;; at++) {
         size_t length = strcspn(at, ",");
         if (length == 4 && !strncmp(at, "smep", 4))
             config->smep = true;
         else if (length == 4 && !strncmp(at, "smap", 4))
             config->smap = true;
+        else if (length == 3 && !strncmp(at, "avx", 3))
+            config->avx = true;
         else
-            return parse_error(err, "--cpu %s is not a list of smep and smap", text);
+            return parse_error(err, "--cpu %s is not a list of smep, smap and avx", text);
         at += length;
         if (!*at)
             return 0;

@@ -25,7 +25,7 @@ int parse_time(const char *text, int64_t *seconds, struct ringshade_error *err);
 // A count of instructions: digits and K, M, G (powers of 1,000) or nothing; more than 0.
 int parse_count(const char *text, uint64_t *count, struct ringshade_error *err);
 
-// A list of "smep" and "smap", separated by commas; sets config->smep and config->smap.
+// A list of "smep", "smap" and "avx", separated by commas; sets the members of config with these names.
 int parse_cpu(const char *text, struct ringshade_config *config, struct ringshade_error *err);
 
 // "adaptive", "direct" or "soft".

@@ -39,6 +39,7 @@ struct cpu_config {
     bool no_link;       // direct jumps are never patched: every transfer goes through the code map
     uint32_t cache_mib; // size of the code cache in MiB, 0 for the default
     bool smep, smap;    // announce them
+    bool avx;           // announce XSAVE, AVX and AVX2, which the host must have
     bool nmi_wakes;     // HLT with IF=0 waits: something may raise an NMI
     // Asked on the vCPU thread when an interrupt is taken; returns the vector from the interrupt controller (INTA
     // cycle).

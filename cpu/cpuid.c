@@ -28,7 +28,11 @@
 #define LEAF1_ECX_SSE4_1       (1u << 19)
 #define LEAF1_ECX_SSE4_2       (1u << 20)
 #define LEAF1_ECX_POPCNT       (1u << 23)
+#define LEAF1_ECX_XSAVE        (1u << 26)
+#define LEAF1_ECX_OSXSAVE      (1u << 27)
+#define LEAF1_ECX_AVX          (1u << 28)
 #define LEAF7_EBX_TSC_ADJUST   (1u << 1)
+#define LEAF7_EBX_AVX2         (1u << 5)
 #define LEAF7_EBX_SMEP         (1u << 7)
 #define LEAF7_EBX_SMAP         (1u << 20)
 #define LEAF7_EBX_NO_FCS_FDS   (1u << 13) // environments hold zero for the selectors of the x87 pointers
@@ -62,9 +66,24 @@ static uint32_t host_features(void) {
     return ecx;
 }
 
-static void basic_leaf1(uint32_t regs[4]) {
+bool cpuid_host_avx(void) {
+    return __builtin_cpu_supports("avx2");
+}
+
+// What an answer depends on besides the host.
+struct announced {
+    bool invariant_tsc;
+    uint32_t xcr0_supported, xcr0;
+    bool osxsave;
+};
+
+static void basic_leaf1(const struct announced *a, uint32_t regs[4]) {
     regs[0] = SIGNATURE;
     regs[2] = host_features();
+    if (a->xcr0_supported)
+        regs[2] |= LEAF1_ECX_XSAVE | LEAF1_ECX_AVX;
+    if (a->osxsave)
+        regs[2] |= LEAF1_ECX_OSXSAVE;
     regs[3] = ANNOUNCED_EDX;
 }
 
@@ -82,7 +101,28 @@ static void basic_leaf4(uint32_t subleaf, uint32_t regs[4]) {
     regs[2] = caches[subleaf].sets - 1;
 }
 
-static void basic(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
+static void basic_leaf7(const struct announced *a, uint32_t regs[4]) {
+    regs[1] = LEAF7_EBX_TSC_ADJUST | LEAF7_EBX_NO_FCS_FDS;
+    if (a->xcr0_supported)
+        regs[1] |= LEAF7_EBX_AVX2;
+}
+
+// The XSAVE image: how long it is with what XCR0 enables and at most, and where the upper halves of YMM stand.
+static void basic_leaf13(const struct announced *a, uint32_t subleaf, uint32_t regs[4]) {
+    enum { LEGACY_AND_HEADER = 576, YMM_SIZE = 256 };
+    if (!a->xcr0_supported)
+        return;
+    if (subleaf == 0) {
+        regs[0] = a->xcr0_supported;
+        regs[1] = LEGACY_AND_HEADER + (a->xcr0 & XCR0_AVX ? YMM_SIZE : 0u);
+        regs[2] = LEGACY_AND_HEADER + YMM_SIZE;
+    } else if (subleaf == 2) {
+        regs[0] = YMM_SIZE;
+        regs[1] = LEGACY_AND_HEADER;
+    }
+}
+
+static void basic(const struct announced *a, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
     switch (leaf) {
     case 0:
         regs[0] = LAST_BASIC;
@@ -90,14 +130,18 @@ static void basic(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
         regs[3] = word_of("ineI");
         regs[2] = word_of("ntel");
         break;
-    case 1: basic_leaf1(regs); break;
+    case 1: basic_leaf1(a, regs); break;
     case 2: // descriptors: TLBs of 4 KiB pages (B0 B3), L1 data 2C, L1 instructions 30, L2 of 2 MiB with 64-byte lines
             // 7D
         regs[0] = 0x00b3b001;
         regs[3] = 0x007d302c;
         break;
     case 4: basic_leaf4(subleaf, regs); break;
-    case 7: regs[1] = subleaf == 0 ? LEAF7_EBX_TSC_ADJUST | LEAF7_EBX_NO_FCS_FDS : 0; break;
+    case 7:
+        if (subleaf == 0)
+            basic_leaf7(a, regs);
+        break;
+    case 13: basic_leaf13(a, subleaf, regs); break;
     default: break;
     }
 }
@@ -127,12 +171,12 @@ static uint32_t effective_leaf(uint32_t leaf) {
     return known ? leaf : LAST_BASIC;
 }
 
-static void announce(uint32_t leaf, uint32_t subleaf, bool invariant_tsc, uint32_t regs[4]) {
+static void announce(const struct announced *a, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
     regs[0] = regs[1] = regs[2] = regs[3] = 0;
     if (leaf >= 0x80000000u)
-        extended(leaf, invariant_tsc, regs);
+        extended(leaf, a->invariant_tsc, regs);
     else
-        basic(leaf, subleaf, regs);
+        basic(a, leaf, subleaf, regs);
 }
 
 bool cpuid_host_invariant_tsc(void) {
@@ -143,7 +187,8 @@ bool cpuid_host_invariant_tsc(void) {
 
 void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t regs[4]) {
     leaf = effective_leaf(leaf);
-    announce(leaf, subleaf, leaf == 0x80000007u && cpuid_host_invariant_tsc(), regs);
+    const struct announced a = {.invariant_tsc = leaf == 0x80000007u && cpuid_host_invariant_tsc(), .xcr0 = XCR0_X87};
+    announce(&a, leaf, subleaf, regs);
 }
 
 // The rate of the time-stamp counter, which only a running processor knows: 15h as a multiple of a crystal of 100 kHz
@@ -167,7 +212,11 @@ static uint32_t optional_leaf7(const struct vcpu *v) {
 enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
     uint32_t regs[4], leaf = effective_leaf(v->abi.gpr[CPU_EAX]);
-    announce(leaf, v->abi.gpr[CPU_ECX], v->tsc_rate.invariant, regs);
+    const struct announced a = {.invariant_tsc = v->tsc_rate.invariant,
+                                .xcr0_supported = v->xcr0_supported,
+                                .xcr0 = v->xcr0,
+                                .osxsave = v->cr4 & CR4_OSXSAVE};
+    announce(&a, leaf, v->abi.gpr[CPU_ECX], regs);
     tsc_leaves(v, leaf, regs);
     if (leaf == 7 && v->abi.gpr[CPU_ECX] == 0)
         regs[1] |= optional_leaf7(v);

@@ -1,6 +1,7 @@
 // Creation, reset and destruction of the vCPU with its engine: arena and stubs, shadow MMU, guard page.
 #include "cpu/engine.h"
 #include "cpu/fx_image.h"
+#include "cpu/semantics.h"
 #include "cpu/stubs.h"
 
 #include <stdlib.h>
@@ -28,6 +29,8 @@ CHECK_OFFSET(STUB_WRITE_ENTRY, writeback_entry);
 CHECK_OFFSET(STUB_SLOW_ENTRY, gate_slow_entry);
 CHECK_OFFSET(STUB_EXIT_ENTRY, exit_entry);
 CHECK_OFFSET(STUB_FX, fx);
+CHECK_OFFSET(STUB_YMM_LIVE, ymm_live);
+CHECK_OFFSET(STUB_YMM, ymm);
 _Static_assert(offsetof(struct vcpu, abi) == 0, "the structure that translated code sees comes first");
 
 static int install_stubs(struct engine *e, struct error *err) {
@@ -87,6 +90,10 @@ static int engine_create(struct vcpu *v, struct error *err) {
 }
 
 struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
+    if (config->avx && !cpuid_host_avx()) {
+        error_set(err, "--cpu avx: this host has no AVX2");
+        return NULL;
+    }
     struct vcpu *v = aligned_alloc(64, (sizeof *v + 63) & ~(size_t)63);
     if (!v) {
         error_set(err, "out of memory");
@@ -97,7 +104,8 @@ struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
     v->stats = config->stats;
     v->log = config->log;
     v->a20 = true;
-    v->cr4_optional = (config->smep ? CR4_SMEP : 0) | (config->smap ? CR4_SMAP : 0);
+    v->cr4_optional = (config->smep ? CR4_SMEP : 0) | (config->smap ? CR4_SMAP : 0) | (config->avx ? CR4_OSXSAVE : 0);
+    v->xcr0_supported = config->avx ? XCR0_X87 | XCR0_SSE | XCR0_AVX : 0;
     v->clock.counts = config->clock != NULL;
     v->clock.deadline = UINT64_MAX;
     if (engine_create(v, err) < 0) {
@@ -146,6 +154,9 @@ void vcpu_reset(struct vcpu *v) {
     memset(&v->msr, 0, sizeof v->msr);
     v->ignne = v->ignne_step = v->ignne_masked = false;
     v->msr.pat = 0x0007040600070406;
+    v->xcr0 = XCR0_X87;
+    v->abi.ymm_live = 0;
+    memset(v->abi.ymm, 0, sizeof v->abi.ymm);
     memset(v->abi.fx, 0, sizeof v->abi.fx);
     fx_put16(v->abi.fx + FX_FCW, 0x0040); // after FNINIT 037Fh
     fx_put16(v->abi.fx + FX_MXCSR, 0x1f80);

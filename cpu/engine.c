@@ -90,6 +90,12 @@ void engine_park_fpu(struct vcpu *v) {
     if (v->abi.fpu_parked)
         return;
     __asm__ volatile("fxsave64 %0" : "=m"(v->abi.fx));
+    if (v->abi.ymm_live) // as stub_leave does it
+        __asm__ volatile(
+            "vextractf128 $1, %%ymm0, %0\n\tvextractf128 $1, %%ymm1, 16+%0\n\tvextractf128 $1, %%ymm2, 32+%0\n\t"
+            "vextractf128 $1, %%ymm3, 48+%0\n\tvextractf128 $1, %%ymm4, 64+%0\n\tvextractf128 $1, %%ymm5, 80+%0\n\t"
+            "vextractf128 $1, %%ymm6, 96+%0\n\tvextractf128 $1, %%ymm7, 112+%0\n\tvzeroupper"
+            : "=m"(v->abi.ymm));
     static const uint32_t monitor_mxcsr = 0x1f80;
     __asm__ volatile("ldmxcsr %0" ::"m"(monitor_mxcsr));
     v->abi.fpu_parked = 1;

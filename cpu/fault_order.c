@@ -6,7 +6,7 @@
 #include "cpu/fx_image.h"
 
 struct opcode {
-    bool operand16, repne, rep;
+    bool operand16, repne, rep, vex;
     uint8_t byte, second, third; // opcode bytes; of an x87 instruction the second is ModRM
 };
 
@@ -27,6 +27,17 @@ static bool is_prefix(uint8_t byte) {
     }
 }
 
+// VEX: what it says in its fields goes where prefixes and opcode bytes would have said it (SDM vol. 2, 2.3.5
+// and 2.3.6).
+static void read_vex(const uint8_t *bytes, unsigned size, struct opcode *o) {
+    bool two = bytes[0] == 0xc5;
+    unsigned fields = two ? 1 : 2, map = two ? 1 : bytes[1] & 31u, pp = fields < size ? bytes[fields] & 3u : 0;
+    uint8_t op = fields + 1 < size ? bytes[fields + 1] : 0;
+    *o = (struct opcode){.vex = true, .operand16 = pp == 1, .rep = pp == 2, .repne = pp == 3, .byte = 0x0f};
+    o->second = map == 1 ? op : map == 2 ? 0x38 : 0x3a;
+    o->third = op;
+}
+
 static struct opcode opcode_of(const uint8_t *bytes, unsigned size) {
     struct opcode o = {0};
     unsigned at = 0;
@@ -38,6 +49,8 @@ static struct opcode opcode_of(const uint8_t *bytes, unsigned size) {
     o.byte = at < size ? bytes[at] : 0;
     o.second = at + 1 < size ? bytes[at + 1] : 0;
     o.third = at + 2 < size ? bytes[at + 2] : 0;
+    if ((o.byte == 0xc4 || o.byte == 0xc5) && at + 1 < size && bytes[at + 1] >= 0xc0) // else LES, LDS
+        read_vex(bytes + at, size - at, &o);
     return o;
 }
 
@@ -45,7 +58,7 @@ static struct opcode opcode_of(const uint8_t *bytes, unsigned size) {
 static bool waits(const struct opcode *o) {
     if (o->byte >= 0xd8 && o->byte <= 0xdf)
         return (o->byte != 0xd9 && o->byte != 0xdd) || (o->second >> 3 & 7) != 7;
-    if (o->byte != 0x0f || o->repne || o->rep)
+    if (o->byte != 0x0f || o->repne || o->rep || o->vex)
         return false;
     if (o->second == 0x2c || o->second == 0x2d) // conversions to MMX registers, from PS and PD
         return true;
@@ -64,10 +77,26 @@ static bool x87_pending(const struct vcpu *v) {
     return status & FSW_ES;
 }
 
+// Of the VEX encodings, only those of MOVAPS, MOVAPD, MOVDQA and the non-temporal moves want alignment.
+static bool vex_wants_alignment(const struct opcode *o) {
+    switch (o->second) {
+    case 0x28:
+    case 0x29:
+    case 0x2b:
+    case 0xe7: return true;
+    case 0x6f:
+    case 0x7f: return o->operand16;
+    case 0x38: return o->third == 0x2a;
+    default: return false;
+    }
+}
+
 // MOVUPS, MOVUPD, MOVDQU, LDDQU, MASKMOVDQU and the string comparisons take any address.
 static bool wants_alignment(const struct opcode *o) {
     if (o->byte != 0x0f)
         return false;
+    if (o->vex)
+        return vex_wants_alignment(o);
     switch (o->second) {
     case 0x10:
     case 0x11: return false;
@@ -90,7 +119,7 @@ bool engine_fault_before_page(struct vcpu *v, const struct block *block, uint32_
         cpu_raise(v, VECTOR_MF);
         return true;
     }
-    if (size == 16 && (linear & 15) && wants_alignment(&o)) {
+    if (size >= 16 && (linear & (size - 1)) && wants_alignment(&o)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return true;
     }

@@ -1,6 +1,7 @@
 // Images of the x87 and SSE state in memory, in the guest's formats and with the guest's instruction and data pointers
 // (PITFALLS 5): FNSTENV FLDENV FNSAVE FRSTOR FXSAVE FXRSTOR, and the x87 exception. Intel SDM vol. 1 8.1.10, 10.5.1;
 // vol. 2. The state is parked in abi.fx, a 64-bit FXSAVE image, and goes back into the processor from there.
+#include "cpu/fpuenv.h"
 #include "cpu/fx_image.h"
 #include "cpu/semantics.h"
 
@@ -159,7 +160,7 @@ static enum callout_result frstor(struct vcpu *v, uint32_t rm, uint32_t offset, 
 
 // ---- FXSAVE and FXRSTOR --------------------------------------------------------------------------------------------
 
-static uint32_t mxcsr_mask(const struct vcpu *v) {
+uint32_t fpu_mxcsr_mask(const struct vcpu *v) {
     uint32_t mask = fx_get32(v->abi.fx + FX_MXCSR_MASK);
     return mask ? mask & 0xffff : MXCSR_DEFAULT_MASK; // an AMD host has bit 17, which an Intel processor has not
 }
@@ -172,17 +173,32 @@ static int fx_operand(struct vcpu *v, uint32_t rm, uint32_t offset, enum mmu_acc
     return linear & 15 ? cpu_raise_error(v, VECTOR_GP, 0) : 0;
 }
 
-static enum callout_result fxsave(struct vcpu *v, uint32_t rm, uint32_t offset) {
-    uint8_t image[FX_USED];
-    if (fx_operand(v, rm, offset, MMU_WRITE) < 0)
-        return callout_failed(v);
-    memcpy(image, v->abi.fx, sizeof image);
+void fpu_guest_image(struct vcpu *v, uint8_t image[FX_USED]) {
+    memcpy(image, v->abi.fx, FX_USED);
     fx_put16(image + FX_FOP, last_opcode(v));
     fx_put32(image + FX_FIP, v->abi.fip);
     fx_put32(image + FX_FCS, 0);
     fx_put32(image + FX_FDP, v->abi.fdp);
     fx_put32(image + FX_FDS, 0);
-    fx_put32(image + FX_MXCSR_MASK, mxcsr_mask(v));
+    fx_put32(image + FX_MXCSR_MASK, fpu_mxcsr_mask(v));
+}
+
+void fpu_load_x87(struct vcpu *v, const uint8_t image[FX_XMM]) {
+    uint8_t *fx = v->abi.fx;
+    uint32_t fcw = (fx_get16(image + FX_FCW) & 0x1f7fu) | 0x40u;
+    fx_put16(fx + FX_FCW, fcw);
+    fx_put16(fx + FX_FSW, fx_with_summary(fx_get16(image + FX_FSW), fcw));
+    fx[FX_FTW] = image[FX_FTW];
+    set_pointers(v, fx_get32(image + FX_FIP), fx_get16(image + FX_FOP), fx_get32(image + FX_FDP));
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(fx + FX_ST + 16 * i, image + FX_ST + 16 * i, 10);
+}
+
+static enum callout_result fxsave(struct vcpu *v, uint32_t rm, uint32_t offset) {
+    uint8_t image[FX_USED];
+    if (fx_operand(v, rm, offset, MMU_WRITE) < 0)
+        return callout_failed(v);
+    fpu_guest_image(v, image);
     // Without OSFXSR the image has no XMM registers. What follows them is not written outside 64-bit mode.
     unsigned bytes = v->cr4 & CR4_OSFXSR ? FX_USED : FX_XMM;
     return cpu_write(v, RM_INDEX(rm), offset, image, bytes) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
@@ -192,17 +208,11 @@ static enum callout_result fxrstor(struct vcpu *v, uint32_t rm, uint32_t offset)
     uint8_t image[FX_USED], *fx = v->abi.fx;
     if (fx_operand(v, rm, offset, MMU_READ) < 0 || cpu_read(v, RM_INDEX(rm), offset, image, sizeof image) < 0)
         return callout_failed(v);
-    if (fx_get32(image + FX_MXCSR) & ~mxcsr_mask(v)) {
+    if (fx_get32(image + FX_MXCSR) & ~fpu_mxcsr_mask(v)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
     }
-    uint32_t fcw = (fx_get16(image + FX_FCW) & 0x1f7fu) | 0x40u;
-    fx_put16(fx + FX_FCW, fcw);
-    fx_put16(fx + FX_FSW, fx_with_summary(fx_get16(image + FX_FSW), fcw));
-    fx[FX_FTW] = image[FX_FTW];
-    set_pointers(v, fx_get32(image + FX_FIP), fx_get16(image + FX_FOP), fx_get32(image + FX_FDP));
-    for (unsigned i = 0; i < 8; i++)
-        memcpy(fx + FX_ST + 16 * i, image + FX_ST + 16 * i, 10);
+    fpu_load_x87(v, image);
     if (v->cr4 & CR4_OSFXSR) {
         fx_put32(fx + FX_MXCSR, fx_get32(image + FX_MXCSR));
         memcpy(fx + FX_XMM, image + FX_XMM, FX_USED - FX_XMM);
@@ -214,7 +224,7 @@ static enum callout_result ldmxcsr(struct vcpu *v, uint32_t rm, uint32_t offset)
     uint32_t value;
     if (cpu_read(v, RM_INDEX(rm), offset, &value, 4) < 0)
         return callout_failed(v);
-    if (value & ~mxcsr_mask(v)) {
+    if (value & ~fpu_mxcsr_mask(v)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
     }

@@ -304,6 +304,8 @@ uint32_t cpu_debug_fetch(const struct vcpu *v, uint32_t linear, bool *debugger);
 // ---- cpuid.c -------------------------------------------------------------------------------------------------------
 
 bool cpuid_host_invariant_tsc(void);
+// Whether the host has AVX and AVX2, and its system has enabled them.
+bool cpuid_host_avx(void);
 
 // ---- tsc_rate.c ----------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,9 @@ void cpu_control_update(struct vcpu *v) {
         mode |= MODE_MMX_UD;
     if (v->cr0 & CR0_TS)
         mode |= MODE_SIMD_NM;
+    const uint32_t vectors = XCR0_SSE | XCR0_AVX;
+    if ((v->cr0 & CR0_PE) && (v->cr4 & CR4_OSXSAVE) && (v->xcr0 & vectors) == vectors)
+        mode |= MODE_AVX;
     v->control_mode = mode;
 }
 

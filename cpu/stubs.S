@@ -95,6 +95,12 @@ stub_gate_end:
 
 gate_fpu:
     fxrstor64 AT(STUB_FX)
+    cmp byte ptr AT(STUB_YMM_LIVE), 0
+    je gate_fpu_done
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    vinsertf128 ymm\n, ymm\n, AT(STUB_YMM + 16 * \n), 1
+    .endr
+gate_fpu_done:
     mov byte ptr AT(STUB_FPU_PARKED), 0
     jmp stub_gate                   // not past the request test: a kick may have come here
 
@@ -108,6 +114,13 @@ stub_leave:
     cmp byte ptr AT(STUB_FPU_PARKED), 0
     jne leave_parked
     fxsave64 AT(STUB_FX)
+    cmp byte ptr AT(STUB_YMM_LIVE), 0
+    je leave_saved
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    vextractf128 AT(STUB_YMM + 16 * \n), ymm\n, 1
+    .endr
+    vzeroupper                      // C must not pay for upper halves that are not zero, nor lose them
+leave_saved:
     mov byte ptr AT(STUB_FPU_PARKED), 1
 leave_parked:
     push 0x1f80                     // the monitor's own MXCSR

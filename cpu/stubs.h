@@ -16,6 +16,7 @@
 #define STUB_LIVE_ROOT     96
 #define STUB_WINDOW        104
 #define STUB_EXIT_REASON   236
+#define STUB_YMM_LIVE      237
 #define STUB_EXIT_SITE     240
 #define STUB_CALLOUT_ENTRY 256
 #define STUB_MISS_ENTRY    264
@@ -23,6 +24,7 @@
 #define STUB_SLOW_ENTRY    280
 #define STUB_EXIT_ENTRY    288
 #define STUB_FX            320
+#define STUB_YMM           9664
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>

@@ -50,17 +50,18 @@ void vcpu_set_state(struct vcpu *v, const struct cpu_state *state) {
     cpu_mode_update(v);
 }
 
-// Of the FXSAVE image: FCW FSW FTW; MXCSR; ST0 to XMM7. The pointers in between are the host's, and the guest's stand
-// in abi.
+// Of the FXSAVE image: FCW FSW FTW; MXCSR; ST0 to XMM7, then the upper halves of YMM0 to YMM7. The pointers in between
+// are the host's, and the guest's stand in abi.
 void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque) {
     struct cpu_state state;
     vcpu_get_state(v, &state);
     visit(opaque, &state, sizeof state);
     const uint64_t msr[] = {v->msr.sysenter_cs, v->msr.sysenter_esp, v->msr.sysenter_eip, v->msr.efer,
                             v->msr.pat,         v->msr.misc_enable,  v->msr.tsc_adjust,   clock_tsc(v),
-                            v->abi.fip,         v->abi.fdp,          v->a20 ? 1u : 0u};
+                            v->abi.fip,         v->abi.fdp,          v->a20 ? 1u : 0u,    v->xcr0};
     visit(opaque, msr, sizeof msr);
     visit(opaque, v->abi.fx, FX_FOP);
     visit(opaque, v->abi.fx + FX_MXCSR, 4);
     visit(opaque, v->abi.fx + FX_ST, FX_USED - FX_ST);
+    visit(opaque, v->abi.ymm, sizeof v->abi.ymm);
 }

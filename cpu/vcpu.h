@@ -59,6 +59,10 @@
 #define CR4_PCE        (1u << 8)
 #define CR4_OSFXSR     (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
+#define CR4_OSXSAVE    (1u << 18)
+#define XCR0_X87       (1u << 0)
+#define XCR0_SSE       (1u << 1)
+#define XCR0_AVX       (1u << 2)
 #define CR4_SMEP       (1u << 20)
 #define CR4_SMAP       (1u << 21)
 
@@ -179,9 +183,10 @@ struct vcpu {
     uint16_t gdt_limit, idt_limit;
     uint8_t cpl;
     uint32_t cr0, cr2, cr3, cr4;
+    uint32_t xcr0, xcr0_supported; // XCR0_*; supported is 0 where XSAVE is not announced
     uint32_t dr[8];
     struct cpu_msr msr;
-    uint32_t cr4_optional; // CR4_SMEP, CR4_SMAP where they are announced
+    uint32_t cr4_optional; // CR4_SMEP, CR4_SMAP, CR4_OSXSAVE where they are announced
     bool user_open;        // under SMAP: explicit accesses reach user pages now (CPL 0 to 2 with EFLAGS.AC)
     struct tsc_rate tsc_rate;
     struct vcpu_clock clock;
@@ -193,7 +198,7 @@ struct vcpu {
     uint16_t ignne_fcw;    // the control word before it
     uint32_t mode;         // of the blocks that run now: enum mode_bit, kept by cpu_mode_update
     uint32_t segment_mode; // its part that depends on the segment registers, kept by cpu_commit_segment
-    uint32_t control_mode; // its part that depends on CR0 and CR4, kept by cpu_control_update
+    uint32_t control_mode; // its part that depends on CR0, CR4 and XCR0, kept by cpu_control_update
     struct cpu_fault fault;
     struct cpu_debug debug;
     struct segment_memo memo[CPU_SEG_COUNT];

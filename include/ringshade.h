@@ -76,6 +76,7 @@ struct ringshade_config {
     bool no_reboot;          // a reset by the guest ends the run instead of starting it again
     bool dma_test;           // add the DMA test device
     bool smep, smap;         // announce supervisor-mode execution and access prevention
+    bool avx;                // announce XSAVE, AVX and AVX2; an error on hosts without them
     bool nmi_test;           // add the NMI test device; then HLT with interrupts off waits for it
     uint32_t cache_mib;      // size of the code cache in MiB, 0 for the default
     double timeout;          // seconds of wall time for one ringshade_run, 0 for none, at most RINGSHADE_TIMEOUT_MAX

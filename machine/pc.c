@@ -143,6 +143,7 @@ static int create_core(struct pc *pc, const struct pc_config *config, struct err
         .cache_mib = config->cache_mib,
         .smep = config->smep,
         .smap = config->smap,
+        .avx = config->avx,
         .nmi_wakes = config->nmi_test,
         .acknowledge = acknowledge,
         .coprocessor_error = signal_coprocessor_error,

@@ -22,7 +22,7 @@ struct pc_config {
     bool virtual_clock; // time is counted in guest instructions (cpu/cpu.h)
     int64_t rtc_start;  // seconds since 1970 (UTC), or MC146818_HOST_TIME
     uint32_t cache_mib;
-    bool smep, smap; // announced by CPUID
+    bool smep, smap, avx; // announced by CPUID
     bool dma_test, nmi_test;
     const struct log *log; // borrowed
     struct stats *stats;   // borrowed

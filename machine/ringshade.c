@@ -130,6 +130,7 @@ static int create(struct ringshade *machine, struct error *err) {
         .dma_test = config->dma_test,
         .smep = config->smep,
         .smap = config->smap,
+        .avx = config->avx,
         .nmi_test = config->nmi_test,
         .log = &machine->log,
         .stats = &machine->stats,

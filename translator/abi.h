@@ -12,7 +12,7 @@
 //                                 page-number shift that needs no flag and no register.
 //   r8 r9 r10                     scratch inside one guest instruction's translation
 //   rflags                        the guest's arithmetic flags and DF, live
-//   x87, MMX, SSE                 the guest's, live
+//   x87, MMX, SSE, AVX            the guest's, live (the upper halves of YMM only where the guest has enabled them)
 #ifndef TRANSLATOR_ABI_H
 #define TRANSLATOR_ABI_H
 
@@ -63,6 +63,7 @@ struct vcpu_abi {
     uint32_t fip, fdp;        // guest EIP and operand offset of the last x87 instruction that is not a control one
     uint32_t fop;             // what an environment loaded last, for images without a pending exception
     uint8_t exit_reason;      // enum abi_exit, written by the stub that left
+    uint8_t ymm_live;         // the guest's XCR0 enables AVX: parking and the gate move `ymm` too
     uint64_t exit_site;       // host address behind the call instruction of a link exit
     int64_t tsc_offset;       // guest TSC - host TSC
     uint64_t callout_entry;   // uint64_t (*)(struct vcpu_abi *): all stubs that reach C go through these pointers
@@ -74,6 +75,7 @@ struct vcpu_abi {
     uint8_t fx[512] __attribute__((aligned(64)));
     struct abi_tlb tlb[2] __attribute__((aligned(64)));           // [0] CPL 0-2, [1] CPL 3
     uint8_t bounce[ABI_BOUNCE_SIZE] __attribute__((aligned(64))); // an operand lies at bounce + (address mod 64)
+    uint8_t ymm[8][16] __attribute__((aligned(64)));              // upper halves of YMM0 to YMM7, beside fx
 };
 
 #define ABI_OFFSET(field) ((int32_t)offsetof(struct vcpu_abi, field) - ABI_BIAS) // displacement from r15
@@ -96,6 +98,7 @@ enum mode_bit {
     MODE_CS_CHECKED = 1 << 13, // CS has a base, a limit or 16-bit code: near transfers that leave the page are
                                // callouts. Without MODE_ONE the page lies inside the limit, and IP does not wrap in it
     MODE_MMX_UD = 1 << 14,     // CR0.EM: MMX raises #UD
+    MODE_AVX = 1 << 28,        // CR0.PE, CR4.OSXSAVE and XCR0 let VEX instructions run; V86 mode still has none
     MODE_COUNTED = 1 << 30,    // blocks charge the guest's budget of instructions (the virtual clock)
     MODE_V86 = 1 << 15,        // virtual-8086 mode: POPF needs IOPL, LLDT and LTR are #UD
     MODE_SEG_SHIFT = 16,       // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
@@ -227,9 +230,31 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(SLOW, heavy)    /* an instruction left to C whole, by its bytes: none today */                                   \
     X(STAC, light)    /* asks itself for SMAP and CPL 0 */                                                             \
     X(CLAC, light)                                                                                                     \
-    X(POPF_VME, light) /* virtual-8086 mode without IOPL: the whole instruction */
+    X(POPF_VME, light)   /* virtual-8086 mode without IOPL: the whole instruction */                                   \
+    X(XSTATE, heavy)     /* XSAVE, XRSTOR: r9 = RM word, other = enum xstate_op */                                     \
+    X(XCR, heavy)        /* r9 = 0 XGETBV, 1 XSETBV */                                                                 \
+    X(AVX_MASKED, heavy) /* VMASKMOV, VPMASKMOV, gathers: r9 = AVX_MASKED_WORD, r8 = offset without the index */
 
 enum fpu_env { FPU_FNSTENV, FPU_FLDENV, FPU_FNSAVE, FPU_FRSTOR, FPU_FXSAVE, FPU_FXRSTOR, FPU_LDMXCSR };
+
+enum xstate_op { XSTATE_XSAVE, XSTATE_XRSTOR };
+
+// An AVX instruction that accesses only those elements which a mask selects. `reg` is ModRM.reg, `mask` VEX.vvvv;
+// elements and indices have 4 or 8 bytes (wide).
+enum avx_masked_kind { AVX_MASKED_LOAD, AVX_MASKED_STORE, AVX_GATHER };
+#define AVX_MASKED_WORD(seg, kind, reg, mask, ymm, wide, index, scale, wide_index)                                     \
+    ((uint32_t)(seg) | (uint32_t)(kind) << 3 | (uint32_t)(reg) << 5 | (uint32_t)(mask) << 8 | (uint32_t)(ymm) << 11 |  \
+     (uint32_t)(wide) << 12 | (uint32_t)(index) << 13 | (uint32_t)(scale) << 16 | (uint32_t)(wide_index) << 18)
+#define AVX_MASKED_SEG(w)        ((w)&7u)
+#define AVX_MASKED_KIND(w)       ((w) >> 3 & 3u)
+#define AVX_MASKED_REG(w)        ((w) >> 5 & 7u)
+#define AVX_MASKED_MASK(w)       ((w) >> 8 & 7u)
+#define AVX_MASKED_YMM(w)        ((w) >> 11 & 1u)
+#define AVX_MASKED_WIDE(w)       ((w) >> 12 & 1u)
+#define AVX_MASKED_INDEX(w)      ((w) >> 13 & 7u)
+#define AVX_MASKED_SCALE(w)      ((w) >> 16 & 3u) // log2
+#define AVX_MASKED_WIDE_INDEX(w) ((w) >> 18 & 1u)
+#define AVX_MASKED_BITS          19
 
 enum callout_id {
 #define ABI_CALLOUT_ENUM(name, weight) CALLOUT_##name,

@@ -58,6 +58,7 @@ static int unit_fault(enum table_unit unit, uint32_t mode) {
     case UNIT_WAIT: return mode & MODE_WAIT_NM ? VECTOR_NM : -1;
     case UNIT_MMX: return mode & MODE_MMX_UD ? VECTOR_UD : mode & MODE_SIMD_NM ? VECTOR_NM : -1;
     case UNIT_SSE: return mode & MODE_SSE_UD ? VECTOR_UD : mode & MODE_SIMD_NM ? VECTOR_NM : -1;
+    case UNIT_AVX: return !(mode & MODE_AVX) || mode & MODE_V86 ? VECTOR_UD : mode & MODE_SIMD_NM ? VECTOR_NM : -1;
     case UNIT_MMX_SSE: // table_unit tells which
     case UNIT_NONE: break;
     }

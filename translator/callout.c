@@ -74,6 +74,30 @@ static enum fpu_env fpu_env_of(const struct guest_insn *insn) {
     return insn->reg == 4 ? FPU_FRSTOR : FPU_FNSAVE;
 }
 
+// ---- Elements under a mask -----------------------------------------------------------------------------------------
+
+static bool is_gather(const struct guest_insn *insn) {
+    return insn->opcode >= 0x90;
+}
+
+// VMASKMOVPS 2C 2E, VMASKMOVPD 2D 2F, VPMASKMOV 8C 8E, gathers 90 to 93 (Intel SDM, vol. 2). The index of a gather is a
+// vector register: the offset that is passed goes without it.
+static void pass_masked(struct tctx *t) {
+    const struct guest_insn *insn = t->insn;
+    struct mem_ref ref = ref_modrm(insn);
+    unsigned op = insn->opcode, kind = AVX_GATHER;
+    bool integer = op >= 0x8c, wide = integer ? insn->vex_wide : op & 1;
+    if (is_gather(insn))
+        ref.index = GUEST_NONE;
+    else
+        kind = op == 0x2e || op == 0x2f || op == 0x8e ? AVX_MASKED_STORE : AVX_MASKED_LOAD;
+    ref_emit_offset(t, &ref);
+    emit_mov_r32_imm32(&t->e, R9,
+                       AVX_MASKED_WORD(insn->seg, kind, insn->reg, insn->vvvv, insn->vex_ymm, wide,
+                                       is_gather(insn) ? insn->index : 0, is_gather(insn) ? insn->scale : 0,
+                                       is_gather(insn) && (op & 1)));
+}
+
 // ---- Segment loads --------------------------------------------------------------------------------------------------
 
 static void op_load_selector(struct tctx *t, const struct host_mem *m, const struct access *a) {
@@ -122,6 +146,9 @@ static void pass_arguments(struct tctx *t, unsigned id) {
     case CALLOUT_ENTER: emit_mov_r32_imm32(&t->e, R9, (uint16_t)insn->imm | (insn->imm2 & 0xff) << 16); break;
     case CALLOUT_LOAD_FAR: pass_rm(t, insn->reg | far_load_segment(insn) << 3); break;
     case CALLOUT_FPU_ENV: pass_rm(t, fpu_env_of(insn)); break;
+    case CALLOUT_XSTATE: pass_rm(t, insn->reg == 4 ? XSTATE_XSAVE : XSTATE_XRSTOR); break;
+    case CALLOUT_XCR: emit_mov_r32_imm32(&t->e, R9, insn->mnemonic == ZYDIS_MNEMONIC_XSETBV); break;
+    case CALLOUT_AVX_MASKED: pass_masked(t); break;
     case CALLOUT_LAR:
     case CALLOUT_LSL:
     case CALLOUT_ARPL:

@@ -59,6 +59,10 @@ struct guest_insn {
     int32_t disp;                           // sign-extended; of moffs forms, the offset
     int32_t imm;                            // sign-extended from imm_size, also the relative displacement of a jump
     uint32_t imm2;
+    bool vex;          // a VEX encoding: rep and opsize_prefix are what its pp field stands for
+    bool vex_ymm;      // VEX.L
+    bool vex_wide;     // VEX.W
+    uint8_t vvvv;      // its register, 0 to 7; 0 too where it names none
     uint8_t bytes[16]; // the instruction itself
 };
 

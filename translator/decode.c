@@ -81,6 +81,19 @@ static void decode_fields(const ZydisDecodedInstruction *z, struct guest_insn *i
     insn->imm2 = (uint32_t)z->raw.imm[1].value.u;
 }
 
+// What stands for legacy prefixes in a VEX encoding goes where those would be (SDM vol. 2, 2.3.6). In 32-bit mode it
+// names registers 0 to 7 alone, and the bits that would name others are not looked at.
+static void decode_vex(const ZydisDecodedInstruction *z, bool code32, struct guest_insn *insn) {
+    static const uint8_t rep[4] = {0, 0, 0xf3, 0xf2};
+    insn->vex = true;
+    insn->vex_ymm = z->raw.vex.L;
+    insn->vex_wide = z->raw.vex.W;
+    insn->vvvv = ~z->raw.vex.vvvv & 7;
+    insn->rep = rep[z->raw.vex.pp & 3];
+    insn->opsize_prefix = z->raw.vex.pp == 1;
+    insn->operand_size = code32 != insn->opsize_prefix ? 4 : 2;
+}
+
 enum decode_status decode_insn(const uint8_t *bytes, size_t size, uint32_t offset, bool code32,
                                struct guest_insn *insn) {
     ZydisDecodedInstruction z;
@@ -94,11 +107,14 @@ enum decode_status decode_insn(const uint8_t *bytes, size_t size, uint32_t offse
     if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG)
         return DECODE_TOO_LONG;
     decode_prefixes(&z, code32, insn);
-    if (!ZYAN_SUCCESS(status) || z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) {
+    bool vex = z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    if (!ZYAN_SUCCESS(status) || (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && !vex)) {
         insn->mnemonic = ZYDIS_MNEMONIC_INVALID;
         return DECODE_OK;
     }
     decode_fields(&z, insn);
+    if (vex)
+        decode_vex(&z, code32, insn);
     insn->seg = insn->seg_override != SEG_NONE ? insn->seg_override : (uint8_t)default_segment(insn);
     return DECODE_OK;
 }

@@ -120,7 +120,9 @@ void decode_operand_shape(const struct guest_insn *insn, unsigned *size, enum op
     *intent = INTENT_READ;
     if (shape_address_only(insn))
         return;
-    if (insn->map == MAP_1B) {
+    if (insn->vex) {
+        shape = shape_by_operands(insn, size);
+    } else if (insn->map == MAP_1B) {
         shape = shape_one_byte(insn);
         *size = is_byte_one_byte(insn->opcode) ? 1 : insn->operand_size;
     } else if (insn->map == MAP_0F) {

@@ -82,7 +82,24 @@ static void put_modrm_mem(struct draft *d, unsigned reg, const struct host_mem *
         put_u32(d, (uint32_t)m->disp);
 }
 
+// In two bytes where they can say it (Intel SDM, vol. 2, 2.3.5). Register extensions are inverted.
+static void put_vex(struct draft *d, const struct host_op *op, unsigned rex) {
+    unsigned pp = op->opsize ? 1u : op->rep == 0xf3 ? 2u : op->rep == 0xf2 ? 3u : 0u;
+    unsigned last = (~(unsigned)op->vvvv & 15u) << 3 | (op->ymm ? 4u : 0u) | pp;
+    if (!(rex & (REX_X | REX_B | REX_W)) && op->map == MAP_0F) {
+        put(d, 0xc5);
+        put(d, (rex & REX_R ? 0u : 0x80u) | last);
+    } else {
+        put(d, 0xc4);
+        put(d, (~rex & 7u) << 5 | op->map);
+        put(d, (rex & REX_W ? 0x80u : 0u) | last);
+    }
+    put(d, op->opcode);
+}
+
 static void put_prefixes(struct draft *d, const struct host_op *op) {
+    if (op->vex)
+        return;
     if (op->lock)
         put(d, 0xf0);
     if (op->opsize)
@@ -96,6 +113,10 @@ static void put_opcode(struct draft *d, const struct host_op *op, unsigned rex, 
         rex |= REX_W;
     if (op->reg & 8)
         rex |= REX_R;
+    if (op->vex) {
+        put_vex(d, op, rex);
+        return;
+    }
     if (rex != 0 || force_rex || (op->byte_reg && op->reg >= 4))
         put(d, 0x40u | rex);
     if (op->map != MAP_1B)

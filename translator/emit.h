@@ -61,6 +61,9 @@ struct host_op {
     uint8_t map;            // enum host_map
     uint8_t opcode;
     uint8_t reg; // ModRM.reg, 0 to 15: register or opcode extension
+    bool vex;    // VEX encoding of at least MAP_0F; opsize and rep become its pp field, rexw is VEX.W
+    bool ymm;    // VEX.L
+    uint8_t vvvv;
 };
 
 void emit_byte(struct emitter *e, unsigned byte);

@@ -120,6 +120,26 @@ static bool ignores_opsize(const struct guest_insn *insn) {
            (insn->map == MAP_0F && (op == 0xae || op == 0xc3 || op == 0xc7));
 }
 
+// VMASKMOVDQU does exactly what MASKMOVDQU does, whose sequences are known to who reads translated code.
+static bool is_masked_by_rdi(const struct guest_insn *insn) {
+    return insn->map == MAP_0F && insn->opcode == 0xf7;
+}
+
+// VPCMPESTRM, VPCMPESTRI: lengths in EAX and EDX.
+static bool takes_lengths(const struct guest_insn *insn) {
+    return insn->map == MAP_0F3A && (insn->opcode == 0x60 || insn->opcode == 0x61);
+}
+
+// The VEX encoding again. VEX.W makes 64-bit mode see a 64-bit general register where 32-bit mode does not look at it.
+static void set_vex(struct host_op *op, const struct guest_insn *insn) {
+    op->vex = true;
+    op->ymm = insn->vex_ymm;
+    op->vvvv = insn->vvvv;
+    op->rexw = insn->vex_wide && gpr_fields(insn) == 0 && !takes_lengths(insn);
+    op->opsize = insn->opsize_prefix;
+    op->rep = insn->rep;
+}
+
 static struct host_op host_op_of(const struct guest_insn *insn) {
     struct host_op op = {.lock = insn->lock, .map = insn->map, .opcode = insn->opcode, .reg = insn->reg};
     if (has_mandatory_prefix(insn)) {
@@ -131,10 +151,23 @@ static struct host_op host_op_of(const struct guest_insn *insn) {
     }
     if (insn->map == MAP_1B && insn->opcode == 0x82)
         op.opcode = 0x80;
+    if (insn->vex && insn->map == MAP_0F38 && insn->opcode == 0x5a) // VBROADCASTI128: VBROADCASTF128 does the same, and
+        op.opcode = 0x1a;                                           // older disassemblers know it
+    if (insn->vex && !is_masked_by_rdi(insn))
+        set_vex(&op, insn);
     return op;
 }
 
+// The register in the immediate of VBLENDVPS and its like: outside 64-bit mode the top bit is not looked at.
+static bool names_register_by_immediate(const struct guest_insn *insn) {
+    return insn->vex && insn->map == MAP_0F3A && insn->opcode >= 0x4a && insn->opcode <= 0x4c;
+}
+
 static void emit_immediate(struct tctx *t) {
+    if (names_register_by_immediate(t->insn)) {
+        emit_byte(&t->e, (unsigned)t->insn->imm & 0x70u);
+        return;
+    }
     emit_bytes(&t->e, t->insn->bytes + t->insn->imm_offset, t->insn->imm_size);
 }
 
@@ -202,6 +235,12 @@ void insn_emit_plain(struct tctx *t) {
     struct emitter *e = &t->e;
     unsigned op = insn->opcode, reg = op & 7;
     bool wide = insn->operand_size == 4;
+    if (insn->vex) { // VZEROUPPER, VZEROALL
+        emit_byte(e, 0xc5);
+        emit_byte(e, insn->vex_ymm ? 0xfc : 0xf8);
+        emit_byte(e, op);
+        return;
+    }
     if (insn->map == MAP_1B && op >= 0x40 && op <= 0x4f) { // INC and DEC: REX prefixes now
         struct host_op form = {.opsize = !wide, .opcode = 0xff, .reg = op >= 0x48};
         emit_op_reg(e, &form, host_of_guest(reg));

@@ -16,6 +16,13 @@ static const struct table_row rows[TABLE_ROWS] = {
 // An instruction of a feature that CPUID does not announce.
 #define ABSENT(mnemonic, needs)                                                                                        \
     [ZYDIS_MNEMONIC_##mnemonic] = {.name = #mnemonic, .kind = KIND_UD, .feature = FEATURE_##needs},
+// A VEX instruction that runs as it is.
+#define AVX(mnemonic, access)  ROW(mnemonic, IDENTITY, .unit = UNIT_AVX, .feature = FEATURE_AVX, .mem = MEM_##access)
+#define AVX2(mnemonic, access) ROW(mnemonic, IDENTITY, .unit = UNIT_AVX, .feature = FEATURE_AVX2, .mem = MEM_##access)
+#define AVX_MASKED(mnemonic, needs, access)                                                                            \
+    CALLOUT(mnemonic, AVX_MASKED, .unit = UNIT_AVX, .feature = FEATURE_##needs, .mem = MEM_##access,                   \
+            .why = "elements that the mask leaves out must not fault")
+#include "translator/table_avx.def"
 #include "translator/table_integer.def"
 #include "translator/table_simd.def"
 #include "translator/table_system.def"
@@ -25,6 +32,9 @@ static const struct table_row rows[TABLE_ROWS] = {
 #undef CALLOUT
 #undef VARIANT_CALLOUT
 #undef ABSENT
+#undef AVX
+#undef AVX2
+#undef AVX_MASKED
 };
 
 static const struct table_row undefined = {
@@ -101,6 +111,7 @@ uint32_t table_mode_bits(const struct table_row *row) {
         [UNIT_WAIT] = MODE_WAIT_NM,
         [UNIT_MMX] = MODE_MMX_UD | MODE_SIMD_NM,
         [UNIT_SSE] = MODE_SSE_UD | MODE_SIMD_NM,
+        [UNIT_AVX] = MODE_AVX | MODE_V86 | MODE_SIMD_NM,
         [UNIT_MMX_SSE] = MODE_MMX_UD | MODE_SSE_UD | MODE_SIMD_NM,
     };
     uint32_t bits = row->mode | of_unit[row->unit];
@@ -125,7 +136,7 @@ const char *table_kind_name(unsigned kind) {
 }
 
 const char *table_unit_name(unsigned unit) {
-    static const char *const names[] = {"", "x87", "wait", "MMX", "SSE", "MMX or SSE"};
+    static const char *const names[] = {"", "x87", "wait", "MMX", "SSE", "AVX", "MMX or SSE"};
     return unit < sizeof names / sizeof *names ? names[unit] : "?";
 }
 

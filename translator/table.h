@@ -36,6 +36,7 @@ enum table_unit {
     UNIT_WAIT,    // MODE_WAIT_NM
     UNIT_MMX,     // MODE_MMX_UD, MODE_SIMD_NM
     UNIT_SSE,     // MODE_SSE_UD, MODE_SIMD_NM
+    UNIT_AVX,     // MODE_AVX (#UD without it, and in V86 mode), MODE_SIMD_NM
     UNIT_MMX_SSE, // MMX without a mandatory prefix, SSE with one; table_unit tells
 };
 
@@ -79,7 +80,10 @@ enum table_privilege {
     X(AES, 32 + 25, false)                                                                                             \
     X(PCLMULQDQ, 32 + 1, false)                                                                                        \
     X(RDRAND, 32 + 30, false)                                                                                          \
-    X(XSAVE, 32 + 26, false) /* AVX is not announced, so there is no state for it */                                   \
+    X(XSAVE, 32 + 26, true)                                                                                            \
+    X(AVX, 32 + 28, true)                                                                                              \
+    X(AVX2, 0xff, true)      /* leaf 7, EBX bit 5 */                                                                   \
+    X(XSAVEOPT, 0xff, false) /* and XSAVEC, XSAVES: leaf 13 announces the standard form alone */                       \
     X(SMAP, 0xff, true)      /* by --cpu smap; else #UD, which its callouts raise */                                   \
     X(OTHER, 0xff, false)    /* every other feature: VMX, SVM, SMX, SGX, TSX, CET, 3DNow!, BMI, ADX, SHA ... */
 

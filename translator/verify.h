@@ -32,7 +32,7 @@ enum {
 
 // ---- The allow-list (verify_forms.c) --------------------------------------------------------------------------------
 
-enum verify_map { VMAP_1B, VMAP_0F, VMAP_0F38, VMAP_0F3A, VMAP_VEX38, VMAP_VEX3A };
+enum verify_map { VMAP_1B, VMAP_0F, VMAP_0F38, VMAP_0F3A, VMAP_VEX0F, VMAP_VEX38, VMAP_VEX3A };
 
 enum verify_shape {
     SHAPE_BAD,   // not on the list
@@ -49,7 +49,9 @@ enum verify_shape {
     SHAPE_JCXZ,
     SHAPE_CALL,
     SHAPE_LISTED, // only inside a listed sequence
-    SHAPE_VEX,
+    SHAPE_VEX,    // BMI2
+    SHAPE_AVX,    // VEX with ModRM and vector registers; verify_avx.c looks closer
+    SHAPE_ZERO,   // VZEROUPPER and VZEROALL
 };
 
 enum { ACC_N, ACC_R, ACC_W, ACC_RW };
@@ -116,6 +118,7 @@ struct vinsn {
     uint8_t reg, rm;            // with REX
     uint8_t base, index, scale; // of a memory operand; scale is log2
     uint8_t vvvv, pp;           // of VEX
+    bool ymm;                   // VEX.L
     bool wide;                  // REX.W or VEX.W
     uint8_t sequence, covers;   // head of a listed sequence: its number, and how many instructions it covers
     bool interior;              // inside one, not its head
@@ -200,6 +203,12 @@ int verify_ordinary(struct verifier *v, unsigned i, struct vstate *s);
 // Its memory operand of `size` bytes; access ACC_*.
 int verify_memory(struct verifier *v, unsigned i, const struct vstate *s, unsigned size, unsigned access);
 void verify_write(struct vstate *s, unsigned reg, unsigned kind); // a whole register
+// A 32-bit general register operand.
+int verify_register(struct verifier *v, unsigned i, struct vstate *s, unsigned reg, unsigned access);
+// AVX and AVX2 (verify_avx.c). The unit: does the mode allow it?
+int verify_avx(struct verifier *v, unsigned i, struct vstate *s);
+int verify_avx_zero(struct verifier *v, unsigned i);
+int verify_avx_unit(struct verifier *v, unsigned i);
 // xchg r8|r9|r10, rcx|rdi (64 bits), which stands alone: scratch << 4 | guest register. 0: something else.
 unsigned verify_exchange(const struct vinsn *n);
 

@@ -30,6 +30,10 @@ static bool is_string_word(uint32_t w) {
            (w >> 8 & 3) <= STRING_REPNE && STRING_SEG(w) < SEGMENTS && (w >> 11 & 1) == 0;
 }
 
+static bool is_masked_word(uint32_t w) {
+    return w < 1u << AVX_MASKED_BITS && AVX_MASKED_SEG(w) < SEGMENTS && AVX_MASKED_KIND(w) <= AVX_GATHER;
+}
+
 static bool is_bcd_opcode(unsigned op) {
     return op == 0x27 || op == 0x2f || op == 0x37 || op == 0x3f || (op >= 0xd4 && op <= 0xd6);
 }
@@ -44,6 +48,9 @@ static bool is_argument(enum callout_id id, uint32_t r9) {
     case CALLOUT_FAR_MEM: return is_rm_word(r9, 2);
     case CALLOUT_LOAD_FAR: return is_rm_word(r9, SEGMENTS << 3);
     case CALLOUT_FPU_ENV: return is_rm_word(r9, FPU_LDMXCSR + 1);
+    case CALLOUT_XSTATE: return is_rm_word(r9, XSTATE_XRSTOR + 1) && !RM_IS_REGISTER(r9);
+    case CALLOUT_XCR: return r9 <= 1;
+    case CALLOUT_AVX_MASKED: return is_masked_word(r9);
     case CALLOUT_LAR:
     case CALLOUT_LSL:
     case CALLOUT_ARPL:
@@ -140,6 +147,8 @@ int verify_callout(struct verifier *v, unsigned i, const struct vstate *s, uint3
         return verify_reject(v, i, "an unknown callout");
     if (is_privileged((enum callout_id)id) && mode_cpl(v->in->mode) != 0)
         return verify_reject(v, i, "a privileged callout in a mode that is not CPL 0");
+    if (id == CALLOUT_AVX_MASKED && verify_avx_unit(v, i) < 0)
+        return -1;
     if (length == 0)
         return verify_reject(v, i, "a callout of an instruction without length");
     if (!is_extra((enum callout_id)id, CALLOUT_EXTRA(word)))

@@ -142,17 +142,16 @@ static const char *take_prefixes(struct reader *r, struct vinsn *n) {
 
 enum { REX_W = 8, REX_R = 4, REX_X = 2, REX_B = 1 };
 
-// Three-byte VEX: map, register extensions and W come as REX would give them.
-static const char *take_vex(struct reader *r, struct vinsn *n) {
-    unsigned first = take(r), second = take(r), map = first & 0x1f;
-    if (n->lock || n->rep || n->opsize || n->addr32 || n->gs || n->rex)
+// VEX of two or three bytes: register extensions and W come as REX would give them.
+static const char *take_vex(struct reader *r, struct vinsn *n, bool two) {
+    unsigned first = two ? (peek(r) & 0x80) | 0x61 : take(r), second = take(r), map = first & 0x1f;
+    if (n->lock || n->rep || n->opsize || n->rex)
         return "a prefix before VEX";
-    if (second & 4)
-        return "a 256-bit VEX instruction";
-    n->rex = (uint8_t)(0x40 | (~first >> 5 & 7) | (second >> 7) << 3);
+    n->rex = (uint8_t)(0x40 | (~first >> 5 & 7) | (two ? 0 : second >> 7 << 3));
     n->vvvv = (uint8_t)(~second >> 3 & 15);
+    n->ymm = second >> 2 & 1;
     n->pp = second & 3;
-    n->map = map == 2 ? VMAP_VEX38 : map == 3 ? VMAP_VEX3A : 0xff;
+    n->map = map == 1 ? VMAP_VEX0F : map == 2 ? VMAP_VEX38 : map == 3 ? VMAP_VEX3A : 0xff;
     n->opcode = (uint8_t)take(r);
     return NULL;
 }
@@ -162,8 +161,8 @@ static const char *take_opcode(struct reader *r, struct vinsn *n) {
         n->rex = (uint8_t)take(r);
     unsigned byte = take(r);
     n->map = VMAP_1B;
-    if (byte == 0xc4) {
-        const char *rule = take_vex(r, n);
+    if (byte == 0xc4 || byte == 0xc5) {
+        const char *rule = take_vex(r, n, byte == 0xc5);
         if (rule)
             return rule;
         byte = n->opcode;
@@ -178,6 +177,8 @@ static const char *take_opcode(struct reader *r, struct vinsn *n) {
     n->opcode = (uint8_t)byte;
     n->wide = n->rex & REX_W;
     n->form = verify_form_find(n->map, byte);
+    if (n->form->shape == SHAPE_VEX && (n->gs || n->addr32 || n->ymm))
+        return "a prefix or length that BMI2 has not";
     return n->form->shape == SHAPE_BAD ? "an opcode that is not on the list" : NULL;
 }
 
@@ -210,6 +211,7 @@ static bool has_modrm(const struct vinsn *n) {
     case SHAPE_INT:
     case SHAPE_SIMD:
     case SHAPE_X87:
+    case SHAPE_AVX:
     case SHAPE_VEX: return true;
     default: return false;
     }

@@ -115,6 +115,20 @@ static const struct verify_form map_0f3a[256] = {[0x08 ... 0x63] = SIMD_IMM};
 static const struct verify_form bad = {.shape = SHAPE_BAD}, vex = {.shape = SHAPE_VEX};
 static const struct verify_form vex_imm = {.shape = SHAPE_VEX, .imm = IMM_8};
 
+static const struct verify_form avx = {.shape = SHAPE_AVX}, avx_imm = {.shape = SHAPE_AVX, .imm = IMM_8};
+static const struct verify_form avx_zero = {.shape = SHAPE_ZERO};
+
+// Whether there is such an AVX instruction at all is verify_avx.c's to say.
+static const struct verify_form *avx_0f(unsigned opcode) {
+    switch (opcode) {
+    case 0x77: return &avx_zero;
+    case 0x70 ... 0x73:
+    case 0xc2:
+    case 0xc4 ... 0xc6: return &avx_imm;
+    default: return &avx;
+    }
+}
+
 // BMI2 without flags: F5 PEXT PDEP, F7 SHRX SARX SHLX, F0 of the other map RORX.
 const struct verify_form *verify_form_find(unsigned map, unsigned opcode) {
     switch (map) {
@@ -122,8 +136,9 @@ const struct verify_form *verify_form_find(unsigned map, unsigned opcode) {
     case VMAP_0F: return &map_0f[opcode];
     case VMAP_0F38: return &map_0f38[opcode];
     case VMAP_0F3A: return &map_0f3a[opcode];
-    case VMAP_VEX38: return opcode == 0xf5 || opcode == 0xf7 ? &vex : &bad;
-    case VMAP_VEX3A: return opcode == 0xf0 ? &vex_imm : &bad;
+    case VMAP_VEX0F: return avx_0f(opcode);
+    case VMAP_VEX38: return opcode == 0xf5 || opcode == 0xf7 ? &vex : &avx;
+    case VMAP_VEX3A: return opcode == 0xf0 ? &vex_imm : &avx_imm;
     default: return &bad;
     }
 }

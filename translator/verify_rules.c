@@ -40,6 +40,10 @@ static int check_register(struct verifier *v, unsigned i, struct vstate *s, unsi
     return 0;
 }
 
+int verify_register(struct verifier *v, unsigned i, struct vstate *s, unsigned reg, unsigned access) {
+    return check_register(v, i, s, reg, 4, access);
+}
+
 static void write_register(const struct vinsn *n, struct vstate *s, unsigned reg, unsigned size) {
     bool low_byte = size == 1 && (n->rex != 0 || reg < 4);
     if (size == 1)
@@ -60,7 +64,7 @@ static int check_prefixes(struct verifier *v, unsigned i) {
     const struct vinsn *n = &v->insns[i];
     const struct verify_form *f = n->form;
     bool by_rdi = f->shape == SHAPE_SIMD && n->map == VMAP_0F && n->opcode == 0xf7;
-    if (n->wide && f->shape != SHAPE_VEX)
+    if (n->wide && f->shape != SHAPE_VEX && f->shape != SHAPE_AVX)
         return verify_reject(v, i, "a 64-bit operand outside listed sequences");
     if (n->lock && !((f->flags & FORM_LOCK) && n->is_mem))
         return verify_reject(v, i, "LOCK where it is not allowed");
@@ -168,7 +172,7 @@ static int check_vex(struct verifier *v, unsigned i, struct vstate *s) {
     bool rorx = n->map == VMAP_VEX3A && n->pp == 3 && n->vvvv == 0;
     bool bits = n->map == VMAP_VEX38 && n->opcode == 0xf5 && (n->pp == 2 || n->pp == 3);
     bool sarx = n->map == VMAP_VEX38 && n->opcode == 0xf7 && n->pp == 2;
-    if (!(rorx || bits || sarx) || n->is_mem || n->wide || !is_scratch(n->reg))
+    if (!(rorx || bits || sarx) || n->is_mem || n->wide || n->ymm || !is_scratch(n->reg))
         return verify_reject(v, i, "a form of BMI2 that is not on the list");
     if (check_register(v, i, s, n->rm, 4, ACC_R) < 0 || (!rorx && check_register(v, i, s, n->vvvv, 4, ACC_R) < 0))
         return -1;
@@ -314,6 +318,8 @@ int verify_ordinary(struct verifier *v, unsigned i, struct vstate *s) {
     case SHAPE_SIMD: return check_simd(v, i, s);
     case SHAPE_X87: return check_x87(v, i, s);
     case SHAPE_VEX: return check_vex(v, i, s);
+    case SHAPE_AVX: return verify_avx(v, i, s);
+    case SHAPE_ZERO: return verify_avx_zero(v, i);
     case SHAPE_LISTED: return verify_reject(v, i, "an instruction that is allowed only in a listed sequence");
     case SHAPE_CALL: return verify_reject(v, i, "a call without its listed words");
     case SHAPE_BAD:

@@ -84,7 +84,7 @@ static void test_everything(void **state) {
         parse(&o,
               "--kernel|k|--initrd|i|--append|a b|--memory|512|--serial|file:out:1|--mmu|soft|--verify|"
               "--stats|s.json|--log|blocks,mmu:log.txt|--no-link|--no-reboot|--timeout|1.5|--dma-test|--nmi-test|"
-              "--cpu|smap,smep|--module|m1 x y|--module=m2",
+              "--cpu|smap,avx,smep|--module|m1 x y|--module=m2",
               &err),
         0);
     assert_string_equal(o.guest.kernel, "k");
@@ -95,7 +95,7 @@ static void test_everything(void **state) {
     assert_string_equal(o.config.serial_path, "out:1");
     assert_int_equal(o.config.mmu, RINGSHADE_MMU_SOFT);
     assert_true(o.config.verify && o.config.no_link && o.config.no_reboot && o.config.dma_test && o.config.nmi_test);
-    assert_true(o.config.smep && o.config.smap);
+    assert_true(o.config.smep && o.config.smap && o.config.avx);
     assert_string_equal(o.stats_path, "s.json");
     assert_string_equal(o.config.log_topics, "blocks,mmu");
     assert_string_equal(o.log_path, "log.txt");
@@ -118,11 +118,11 @@ static void test_defaults(void **state) {
     assert_true(o.config.timeout == 0);
     assert_null(o.config.log_topics);
     assert_false(o.config.verify || o.config.no_link || o.config.no_reboot || o.config.dma_test || o.config.nmi_test);
-    assert_false(o.config.smep || o.config.smap);
+    assert_false(o.config.smep || o.config.smap || o.config.avx);
     assert_int_equal(parse(&o, "--kernel|k|--cpu|smep", &err), 0);
-    assert_true(o.config.smep && !o.config.smap);
+    assert_true(o.config.smep && !o.config.smap && !o.config.avx);
     assert_int_equal(parse(&o, "--kernel|k|--cpu|smep,", &err), -1);
-    assert_int_equal(parse(&o, "--kernel|k|--cpu|avx", &err), -1);
+    assert_int_equal(parse(&o, "--kernel|k|--cpu|avx2", &err), -1);
 }
 
 static void test_last_one_counts(void **state) {

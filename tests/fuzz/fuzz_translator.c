@@ -34,9 +34,9 @@ static void broken(const char *what, const char *why, const struct translate_inp
 
 // Bits that cpu/ never sets together are made so here: a segment has three kinds, and CS has none.
 static uint32_t sensible_mode(uint32_t bits) {
-    uint32_t mode =
-        bits & (MODE_SOFT | 3u << MODE_CPL_SHIFT | MODE_CODE32 | MODE_STACK32 | MODE_ONE | MODE_X87_NM | MODE_WAIT_NM |
-                MODE_SSE_UD | MODE_SIMD_NM | MODE_ALIGN | MODE_IOPL_OK | MODE_TSC_GP | MODE_CS_CHECKED | MODE_MMX_UD);
+    uint32_t mode = bits & (MODE_SOFT | 3u << MODE_CPL_SHIFT | MODE_CODE32 | MODE_STACK32 | MODE_ONE | MODE_X87_NM |
+                            MODE_WAIT_NM | MODE_SSE_UD | MODE_SIMD_NM | MODE_ALIGN | MODE_IOPL_OK | MODE_TSC_GP |
+                            MODE_CS_CHECKED | MODE_MMX_UD | MODE_AVX);
     for (unsigned seg = 0; seg < 6; seg++)
         if (seg != 1)
             mode |= (bits >> (MODE_SEG_SHIFT + 2 * seg) & 3) % 3 << (MODE_SEG_SHIFT + 2 * seg);

@@ -55,6 +55,7 @@ static bool is_announced(ZydisISASet set) {
     case ZYDIS_ISA_SET_SSSE3MMX:
     case ZYDIS_ISA_SET_SSE4:
     case ZYDIS_ISA_SET_SSE42:
+    case ZYDIS_ISA_SET_XSAVE: // whether CR4.OSXSAVE is set is seen at run time
     case ZYDIS_ISA_SET_POPCNT:
     case ZYDIS_ISA_SET_SMAP: return true; // by --cpu smap: its callouts ask
     default: return false;

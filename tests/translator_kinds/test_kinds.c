@@ -227,8 +227,34 @@ static void test_callouts(void **state) {
     assert_golden(M, "lea r8d, [rbx]; movzx r8d, r8w; mov r9d, 0x13; mov r10d, 0x4093100; call CALLOUT", 0x67, 0xff,
                   0x1f);
     assert_golden(M, "mov r9d, 6; mov r10d, 0x2100; call CALLOUT", 0x0f, 0x0b);             // UD2
-    assert_golden(M, "mov r9d, 6; mov r10d, 0x3100; call CALLOUT", 0x0f, 0xae, 0x20);       // XSAVE, not announced
+    assert_golden(M, "mov r9d, 6; mov r10d, 0x3100; call CALLOUT", 0x0f, 0xae, 0x30);       // XSAVEOPT, not announced
     assert_golden(M, "mov r9d, 6; mov r10d, 0x4100; call CALLOUT", 0x0f, 0x38, 0xf0, 0x00); // MOVBE, not announced
+}
+
+#define AVX(mode) ((mode) | (uint32_t)MODE_AVX)
+
+static void test_avx(void **state) {
+    (void)state;
+    assert_golden(M, "mov r9d, 6; mov r10d, 0x4100; call CALLOUT", 0xc5, 0xf4, 0x58, 0xc2); // not enabled
+    assert_golden(AVX(M) | MODE_V86, "mov r9d, 6; mov r10d, 0x4100; call CALLOUT", 0xc5, 0xf4, 0x58, 0xc2);
+    assert_golden(AVX(M) | MODE_SIMD_NM, "mov r9d, 7; mov r10d, 0x4100; call CALLOUT", 0xc5, 0xf4, 0x58, 0xc2);
+    assert_golden(AVX(M), "vaddps ymm0, ymm1, ymm2", 0xc5, 0xf4, 0x58, 0xc2);
+    assert_golden(AVX(M), "vaddps ymm0, ymm1, ymmword ptr gs:[eax]", 0xc5, 0xf4, 0x58, 0x00);
+    assert_golden(AVX(M), "vmovups xmmword ptr gs:[r12d + 8], xmm3", 0xc5, 0xf8, 0x11, 0x5c, 0x24, 0x08);
+    assert_golden(AVX(M), "vmovd r12d, xmm1", 0xc5, 0xf9, 0x7e, 0xcc);
+    assert_golden(AVX(M), "vmovd r12d, xmm1", 0xc4, 0xe1, 0xf9, 0x7e, 0xcc); // VEX.W is not looked at
+    // VBLENDVPS: the immediate's top bit is not looked at
+    assert_golden(AVX(M), "vblendvps ymm0, ymm1, ymm2, ymm3", 0xc4, 0xe3, 0x75, 0x4a, 0xc2, 0xb7);
+    assert_golden(AVX(M), "vzeroupper", 0xc5, 0xf8, 0x77);
+    assert_golden(AVX(M), "vzeroall", 0xc5, 0xfc, 0x77);
+    assert_golden(AVX(M), "mov r9d, 6; mov r10d, 0x5100; call CALLOUT", 0xc4, 0xe2, 0x71, 0x98, 0xc2); // FMA
+    assert_golden(AVX(M), "mov r9d, 6; mov r10d, 0x1100; call CALLOUT", 0x66, 0xc5, 0xf4, 0x58, 0xc2); // 66h before it
+    assert_golden(AVX(M), "mov r9d, 6; mov r10d, 0x1100; call CALLOUT", 0xf0, 0xc5, 0xf4, 0x58, 0x00); // LOCK
+    // VMASKMOVPS YMM1, YMM2, [ESP+4]; VPGATHERQQ XMM1, [EAX+XMM2*8], XMM3
+    assert_golden(AVX(M), "lea r8d, [r12 + 4]; mov r9d, 0xa22; mov r10d, 0x23d7100; call CALLOUT", 0xc4, 0xe2, 0x6d,
+                  0x2c, 0x4c, 0x24, 0x04);
+    assert_golden(AVX(M), "lea r8d, [rax]; mov r9d, 0x75333; mov r10d, 0x23d6100; call CALLOUT", 0xc4, 0xe2, 0xe1, 0x91,
+                  0x0c, 0xd0);
 }
 
 // x87 instructions keep the pointers of the guest; only the last of a run stores them.
@@ -275,7 +301,7 @@ int main(void) {
         cmocka_unit_test(test_push),        cmocka_unit_test(test_pop),     cmocka_unit_test(test_leave),
         cmocka_unit_test(test_strings),     cmocka_unit_test(test_removed), cmocka_unit_test(test_interrupt_flag),
         cmocka_unit_test(test_flags_image), cmocka_unit_test(test_clock),   cmocka_unit_test(test_segments),
-        cmocka_unit_test(test_callouts),    cmocka_unit_test(test_x87),
+        cmocka_unit_test(test_callouts),    cmocka_unit_test(test_avx),     cmocka_unit_test(test_x87),
     };
     return cmocka_run_group_tests_name("translator_kinds", tests, NULL, NULL);
 }

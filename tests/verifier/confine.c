@@ -493,7 +493,8 @@ static bool category_allowed(const ZydisDecodedInstruction *n) {
 static bool extension_allowed(ZydisISAExt e) {
     return e == ZYDIS_ISA_EXT_BASE || e == ZYDIS_ISA_EXT_X87 || e == ZYDIS_ISA_EXT_MMX || e == ZYDIS_ISA_EXT_SSE ||
            e == ZYDIS_ISA_EXT_SSE2 || e == ZYDIS_ISA_EXT_SSE3 || e == ZYDIS_ISA_EXT_SSSE3 || e == ZYDIS_ISA_EXT_SSE4 ||
-           e == ZYDIS_ISA_EXT_BMI2 || e == ZYDIS_ISA_EXT_PAUSE || e == ZYDIS_ISA_EXT_LONGMODE;
+           e == ZYDIS_ISA_EXT_AVX || e == ZYDIS_ISA_EXT_AVX2 || e == ZYDIS_ISA_EXT_BMI2 || e == ZYDIS_ISA_EXT_PAUSE ||
+           e == ZYDIS_ISA_EXT_LONGMODE;
 }
 
 static bool mnemonic_refused(ZydisMnemonic m) {

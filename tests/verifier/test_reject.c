@@ -110,12 +110,33 @@ static void test_instructions(void **state) {
         {HEAD "65 67 f0 39 18" END, "cannot decode", 0},
         {HEAD "66 66 90" END, "repeated", 0},
         {HEAD "2e 01 d8" END, "segment override", 0},
-        {HEAD "c5 f8 58 c1" END, LIST, 0},                      // VADDPS
-        {HEAD "62 f1 7c 48 58 c1" END, LIST, 0},                // EVEX
-        {HEAD "c4 e2 7b f7 c1" END, LIST, 0},                   // shrx eax,ecx,eax
-        {HEAD "c4 42 0b f7 c0" END, LIST, 0},                   // shrx r8d,r8d,r14d
-        {HEAD "41 b9 0f 00 00 00 c4 42 32 f5 c9" END, NULL, 0}, // mov r9d,15; pext r9d,r9d,r9d
-        {HEAD "c4 42 22 f5 c8" END, "host address", 0},         // with r8, which is not known
+        {HEAD "c5 f8 58 c1" END, "AVX in a mode", 0}, // VADDPS
+        {HEAD "c5 f8 58 c1" END, NULL, MODE_AVX},
+        {HEAD "c5 f8 58 c1" END, "AVX in a mode", MODE_AVX | MODE_SIMD_NM},
+        {HEAD "c5 f8 58 c1" END, "AVX in a mode", MODE_AVX | MODE_V86},
+        {HEAD "c5 78 58 c1" END, "vector register", MODE_AVX},    // XMM8
+        {HEAD "c4 c1 78 58 c1" END, "vector register", MODE_AVX}, // XMM9
+        {HEAD "c5 b8 58 c1" END, "vector register", MODE_AVX},    // XMM8
+        {HEAD "c4 e3 75 4a c2 80" END, LIST, MODE_AVX},           // VBLENDVPS with YMM8
+        {HEAD "65 67 c5 fc 10 00" END, NULL, MODE_AVX},           // VMOVUPS ymm0,gs:[eax]
+        {HEAD "65 c5 fc 10 00" END, "gs without 67h", MODE_AVX},
+        {HEAD "c5 fc 10 00" END, "outside the window", MODE_AVX},
+        {HEAD "65 67 c5 fc 10 00" END, "soft block", MODE_AVX | MODE_SOFT},
+        {HEAD "c4 c1 7c 11 87 00 01 00 00" END, "no business", MODE_AVX}, // into the vCPU structure
+        {HEAD "65 67 c4 e2 6d 2c 08" END, LIST, MODE_AVX},                // VMASKMOVPS
+        {HEAD "65 67 c4 e2 61 90 0c 10" END, "disagree", MODE_AVX},       // VPGATHERDD
+        {HEAD "c4 e1 f9 7e c0" END, LIST, MODE_AVX},                      // VMOVQ rax,xmm0
+        {HEAD "65 67 c5 f8 ae 10" END, LIST, MODE_AVX},                   // VLDMXCSR
+        {HEAD "c4 e2 71 98 c2" END, LIST, MODE_AVX},                      // FMA
+        {HEAD "c4 e2 79 13 c1" END, LIST, MODE_AVX},                      // F16C
+        {HEAD "c4 e2 71 dc c2" END, LIST, MODE_AVX},                      // VAESENC
+        {HEAD "c4 e3 71 44 c2 00" END, LIST, MODE_AVX},                   // VPCLMULQDQ
+        {HEAD "c5 f8 77" END, NULL, MODE_AVX},                            // VZEROUPPER
+        {HEAD "62 f1 7c 48 58 c1" END, LIST, 0},                          // EVEX
+        {HEAD "c4 e2 7b f7 c1" END, LIST, 0},                             // shrx eax,ecx,eax
+        {HEAD "c4 42 0b f7 c0" END, LIST, 0},                             // shrx r8d,r8d,r14d
+        {HEAD "41 b9 0f 00 00 00 c4 42 32 f5 c9" END, NULL, 0},           // mov r9d,15; pext r9d,r9d,r9d
+        {HEAD "c4 42 22 f5 c8" END, "host address", 0},                   // with r8, which is not known
     };
     CHECK_ALL(examples);
 }
