@@ -122,7 +122,8 @@ build_jobs() {
 }
 
 # initramfs_make OUT BUSYBOX INIT [NAME=FILE]...: a gzipped initramfs of a static busybox, an init, a console to open
-# before devtmpfs is mounted, and each FILE at /NAME with mode 755. The same inputs give the same bytes.
+# before devtmpfs is mounted, and each FILE at /NAME with mode 755 (in a folder of the root). The same inputs give the
+# same bytes.
 initramfs_make() {
     local out=$1 busybox=$2 init=$3 tool list pair folder
     shift 3
@@ -132,6 +133,9 @@ initramfs_make() {
         for folder in bin dev proc root sys tmp; do
             printf 'dir %s 755\n' "$folder"
         done
+        for pair in "$@"; do
+            dirname "${pair%%=*}"
+        done | sort -u | grep -vxE 'bin|dev|proc|root|sys|tmp' | sed 's/.*/dir & 755/' || true
         printf 'node dev/console 600 c 5 1\nnode dev/null 666 c 1 3\n'
         printf 'file bin/busybox 755 %s\nfile init 755 %s\n' "$busybox" "$init"
         for pair in "$@"; do

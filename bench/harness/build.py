@@ -69,10 +69,23 @@ class Builder:
         if self.guests_status:
             raise BuildError("tools/fetch-guests failed")
 
+    def fetch_more(self, suite):
+        """What the suite can do without: where it cannot be had, `optional_files` are not there."""
+        if "fetch" in suite.keys:
+            log = os.path.join(self.folder(suite), "build.log")
+            self.children.run(self.place.fill(suite.keys["fetch"]), log)
+
+    def initrd_files(self, suite):
+        def pairs(key):
+            return [(name, self.place.fill([path], out=self.folder(suite))[0])
+                    for name, path in suite.keys.get(key, {}).items()]
+        return pairs("files") + [(name, path) for name, path in pairs("optional_files") if os.path.exists(path)]
+
     def make_initrd(self, suite):
         """A busybox with the suite's files; where the engine's own words end up is tools/guest-init's matter."""
         place, out = self.place, self.folder(suite)
-        pairs = ["%s=%s" % (name, place.fill([path], out=out)[0]) for name, path in suite.keys.get("files", {}).items()]
+        self.fetch_more(suite)
+        pairs = ["%s=%s" % pair for pair in self.initrd_files(suite)]
         script = '. "$1"; shift; initramfs_make "$@"'
         self.run(suite, ["bash", "-euc", script, "bash", place.lib, os.path.join(out, "initrd.gz"),
                          os.path.join(place.names["guests"], "busybox"),

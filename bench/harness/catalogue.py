@@ -6,8 +6,8 @@ import tomllib
 
 ENGINE_KEYS = {"title", "order", "like", "kind", "program", "command", "options", "initrd", "append", "stats", "bare",
                "version", "probe", "quick", "pin", "suites", "patience", "needs"}
-SUITE_KEYS = {"title", "kind", "unit", "scale", "build", "kernel", "append", "memory", "files", "guest", "native", "full",
-              "quick", "timeout", "refuse", "rows", "native_note"}
+SUITE_KEYS = {"title", "kind", "unit", "scale", "build", "kernel", "append", "memory", "files",
+              "optional_files", "fetch", "guest", "native", "full", "quick", "timeout", "refuse", "rows", "native_note"}
 ENGINE_KINDS = ("process", "machine")
 SUITE_KINDS = ("bare", "linux", "boot")
 

@@ -1,5 +1,5 @@
 """One run: starts an engine with a suite, follows what is printed, and gives the samples. The lines of a suite's program
-are explained in bench/README.md: @begin, @row, @end, @wrong, @finished."""
+are explained in bench/README.md: @begin, @row, @end, @skip, @wrong, @finished."""
 import os
 import time
 
@@ -19,6 +19,7 @@ class Run:
         self.whole = whole
         self.command, self.seconds, self.status, self.error = [], 0.0, None, None
         self.samples, self.memory, self.stats_file = [], {}, None
+        self.skipped = {}  # row: reason, where the program itself says so
 
     @property
     def name(self):
@@ -99,6 +100,8 @@ class Follower:
             self.finished = True
         elif kind == "@begin" and rest:
             self.begun[rest[0]] = seconds
+        elif kind == "@skip" and rest:
+            self.run.skipped[rest[0]] = " ".join(rest[1:])
         elif kind == "@wrong":
             self.run.error = "the guest found a wrong result: " + " ".join(rest)
         elif kind == "@row" and len(rest) >= 2:
@@ -179,6 +182,7 @@ def measure(run, place, children, folder, quick):
         children.done(child)
     if run.engine.kind == "process" and run.status:
         run.error = run.error or "ended with status %d" % run.status
-    missing = [w.name for w in run.workloads if w.name not in {s["workload"] for s in run.samples}]
+    accounted = {s["workload"] for s in run.samples} | set(run.skipped)
+    missing = [w.name for w in run.workloads if w.name not in accounted]
     if missing and not run.error:
         run.error = "no figure for " + ", ".join(missing)

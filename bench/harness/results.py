@@ -33,7 +33,9 @@ class Results:
         self.value["engines"].append({"name": engine.name, "title": engine.title, "kind": engine.kind, "version": version})
 
     def skip(self, engine, reason, suite=None):
-        self.value["skipped"].append({"engine": engine, "reason": reason, **({"suite": suite} if suite else {})})
+        item = {"engine": engine, "reason": reason, **({"suite": suite} if suite else {})}
+        if item not in self.value["skipped"]:
+            self.value["skipped"].append(item)
 
     def problem(self, text):
         if text not in self.value["problems"]:
@@ -54,6 +56,8 @@ class Results:
         for sample in run.samples:
             self.value["samples"].append({"workload": sample["workload"], "engine": run.engine.name, "round": run.round,
                                           "run": run.number, **{k: v for k, v in sample.items() if k != "workload"}})
+        for row, reason in run.skipped.items():
+            self.skip(run.engine.name, reason, row)
         if run.error:
             self.problem("%s, %s, round %d: %s" % (run.engine.name, run.suite.name, run.round, run.error))
 

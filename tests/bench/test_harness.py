@@ -209,7 +209,8 @@ class PartsTest(unittest.TestCase):
             rows.setdefault(w.suite.name, []).append(w.name)
         sources = {"nano": ("nano/rows.c", r'ROW(?:_EXPECTED)?\("([a-z0-9-]+)"'),
                    "compute": ("programs/compute.c", r'^    \{"([a-z0-9-]+)", row_'),
-                   "os": ("programs/os.c", r'^    \{"([a-z0-9-]+)", run_')}
+                   "os": ("programs/os.c", r'\{\.name = "([a-z0-9-]+)"'),
+                   "whole": ("programs/whole.c", r'\{\.name = "([a-z0-9-]+)"')}
         for suite, (path, pattern) in sources.items():
             with open(os.path.join(ROOT, "bench", path), encoding="utf-8") as file:
                 found = re.findall(pattern, file.read(), re.MULTILINE)
