@@ -44,6 +44,8 @@ void help_print_run(FILE *out) {
           "                          how memory accesses are translated; default adaptive\n"
           "  --verify                check every translated block before it runs\n"
           "  --no-link               never link blocks with each other\n"
+          "  --ablate LIST           do without code-map, fault-around, iret-prefill, hot-sampling, form-change,\n"
+          "                          retain, descriptor-fast, or all: slower, for measuring what each buys\n"
           "  --stats FILE            write statistics as JSON at the end\n"
           "  --hash-every N:FILE     --clock virtual: a hash of the processor's state every N instructions\n"
           "  --hash-memory N         and one of guest RAM every N, a multiple of the other\n"

@@ -20,6 +20,7 @@ enum option_code {
     OPTION_STATS,
     OPTION_LOG,
     OPTION_NO_LINK,
+    OPTION_ABLATE,
     OPTION_NO_REBOOT,
     OPTION_TIMEOUT,
     OPTION_DMA_TEST,
@@ -47,6 +48,7 @@ static const struct option long_options[] = {
     {"stats", required_argument, NULL, OPTION_STATS},
     {"log", required_argument, NULL, OPTION_LOG},
     {"no-link", no_argument, NULL, OPTION_NO_LINK},
+    {"ablate", required_argument, NULL, OPTION_ABLATE},
     {"no-reboot", no_argument, NULL, OPTION_NO_REBOOT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"gdb", required_argument, NULL, OPTION_GDB},
@@ -122,6 +124,7 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     case OPTION_SERIAL: return parse_serial(value, &config->serial, &config->serial_path, err);
     case OPTION_CPU: return parse_cpu(value, config, err);
     case OPTION_MMU: return parse_mmu(value, &config->mmu, err);
+    case OPTION_ABLATE: return parse_ablate(value, &config->ablate, err);
     case OPTION_TIMEOUT: return parse_seconds(value, &config->timeout, err);
     case OPTION_GDB: config->gdb = value; return 0;
     case OPTION_GDB_NO_WAIT: config->gdb_no_wait = true; return 0;

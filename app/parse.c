@@ -101,6 +101,30 @@ int parse_cpu(const char *text, struct ringshade_config *config, struct ringshad
     }
 }
 
+int parse_ablate(const char *text, uint32_t *ablate, struct ringshade_error *err) {
+    static const struct {
+        const char *name;
+        uint32_t bits;
+    } switches[] = {
+#define ABLATION(name, bit, words) {words, RINGSHADE_ABLATE_##name},
+        RINGSHADE_ABLATIONS(ABLATION)
+#undef ABLATION
+            {"all", RINGSHADE_ABLATE_ALL}};
+    *ablate = 0;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ","), i = 0;
+        while (i < sizeof switches / sizeof *switches &&
+               (strlen(switches[i].name) != length || strncmp(at, switches[i].name, length) != 0))
+            i++;
+        if (i == sizeof switches / sizeof *switches)
+            return parse_error(err, "'%s' is not a list of techniques; 'ringshade run --help' names them", text);
+        *ablate |= switches[i].bits;
+        at += length;
+        if (!*at)
+            return 0;
+    }
+}
+
 int parse_refused(int code, char **argv, struct ringshade_error *err) {
     const char *text = argv[optind - 1];
     if (code == ':')

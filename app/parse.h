@@ -25,6 +25,8 @@ int parse_time(const char *text, int64_t *seconds, struct ringshade_error *err);
 // A count of instructions: digits and K, M, G (powers of 1,000) or nothing; more than 0.
 int parse_count(const char *text, uint64_t *count, struct ringshade_error *err);
 
+// A list of the names in RINGSHADE_ABLATIONS, separated by commas, or "all".
+int parse_ablate(const char *text, uint32_t *ablate, struct ringshade_error *err);
 // A list of "smep", "smap" and "avx", separated by commas; sets the members of config with these names.
 int parse_cpu(const char *text, struct ringshade_config *config, struct ringshade_error *err);
 

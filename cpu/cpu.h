@@ -3,6 +3,7 @@
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 
+#include "base/ablate.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/stats.h"
@@ -37,6 +38,7 @@ struct cpu_config {
     enum mmu_policy policy;
     bool verify;        // every emitted block goes through the verifier; a rejected one stops the run
     bool no_link;       // direct jumps are never patched: every transfer goes through the code map
+    uint32_t ablate;    // enum ablate: techniques to do without
     uint32_t cache_mib; // size of the code cache in MiB, 0 for the default
     bool smep, smap;    // announce them
     bool avx;           // announce XSAVE, AVX and AVX2, which the host must have

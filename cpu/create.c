@@ -79,6 +79,7 @@ static int engine_create(struct vcpu *v, struct error *err) {
         .policy = config->policy == MMU_DIRECT ? MMU_FORM_DIRECT
                   : config->policy == MMU_SOFT ? MMU_FORM_SOFT
                                                : MMU_FORM_ADAPTIVE,
+        .ablate = config->ablate,
         .code_written = engine_code_written,
         .device_read = engine_device_read,
         .device_write = engine_device_write,

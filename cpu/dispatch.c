@@ -194,7 +194,7 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
         cache_kill_at(e->cache, fetch.frame, offset, mode);
         block = NULL;
     }
-    if (!block && !loose && !fetch.checks)
+    if (!block && !loose && !fetch.checks && !(v->config.ablate & ABLATE_RETAIN))
         block = cache_revive(e->cache, fetch.frame, offset, mode, fetch.host + offset, 4096 - offset);
     if (block && block->next_frame != CACHE_NO_FRAME && !second_page_agrees(v, linear, block)) {
         if (v->fault.vector != 0xff)
@@ -211,7 +211,7 @@ struct block *engine_find_block(struct vcpu *v, uint32_t linear, uint32_t mode) 
         if (block->next_frame != CACHE_NO_FRAME && !second_page_agrees(v, linear, block))
             return NULL;
     }
-    if (block->slice)
+    if (block->slice && !(v->config.ablate & ABLATE_CODE_MAP))
         root_set(e->cache, e->root, linear, block->slice, fetch.root_flags);
     return block;
 }

@@ -33,7 +33,8 @@ static uint32_t fill_root(struct vcpu *v, uint32_t linear) {
     const struct slice *slice = cache_find_slice(e->cache, (uint32_t)(page.gpa >> 12), v->mode);
     if (!slice)
         return 0;
-    root_set(e->cache, e->root, linear, slice, root_flags(page.global, page.large));
+    if (!(v->config.ablate & ABLATE_CODE_MAP))
+        root_set(e->cache, e->root, linear, slice, root_flags(page.global, page.large));
     uint32_t host = slice->entries[linear & 4095];
     return host == e->miss ? 0 : host;
 }

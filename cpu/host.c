@@ -162,7 +162,8 @@ static bool faults_often(struct vcpu *v, const struct block *block, const struct
     if (rate->key != key || now - rate->since > ENGINE_FAULT_SPAN) {
         *rate = (struct fault_rate){.key = key, .since = now};
     }
-    return v->config.policy == MMU_ADAPTIVE && ++rate->count >= ENGINE_FAULT_MAX;
+    return v->config.policy == MMU_ADAPTIVE && ++rate->count >= ENGINE_FAULT_MAX &&
+           !(v->config.ablate & ABLATE_FORM_CHANGE);
 }
 
 static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const struct block *block,

@@ -183,7 +183,7 @@ static int load_checked(struct vcpu *v, unsigned seg, uint16_t selector) {
     memo->selector = selector;
     memo->cpl = v->cpl;
     memo->descriptor = descriptor;
-    memo->valid = true;
+    memo->valid = !(v->config.ablate & ABLATE_DESCRIPTOR_FAST);
     return 0;
 }
 

@@ -63,6 +63,24 @@ enum ringshade_clock {
                              // input are the same to the last bit, in every form of the MMU
 };
 
+// Techniques that a run may do without, to show what each buys; results stay the same. For each: the name behind
+// RINGSHADE_ABLATE_, its bit, and the name of the command line.
+#define RINGSHADE_ABLATIONS(X)                                                                                         \
+    X(CODE_MAP, 0, "code-map") /* every transfer out of a page, and every return, is looked up by the monitor */       \
+    X(FAULT_AROUND, 1, "fault-around") /* a direct access that faults gets its own page and no neighbours */           \
+    X(IRET_PREFILL, 2, "iret-prefill") /* the page of a guest's page fault is not mapped before the guest goes on */   \
+    X(HOT_SAMPLING, 3, "hot-sampling") /* user address spaces stay soft, however much time they use */                 \
+    X(FORM_CHANGE, 4, "form-change")   /* instructions stay direct, however often they fault */                        \
+    X(RETAIN, 5, "retain")             /* translations of code that went are not kept */                               \
+    X(DESCRIPTOR_FAST, 6, "descriptor-fast") /* each segment load reads and checks its descriptor in full */
+
+enum ringshade_ablation {
+#define RINGSHADE_ABLATION(name, bit, text) RINGSHADE_ABLATE_##name = 1 << (bit),
+    RINGSHADE_ABLATIONS(RINGSHADE_ABLATION)
+#undef RINGSHADE_ABLATION
+        RINGSHADE_ABLATE_ALL = 0x7f
+};
+
 #define RINGSHADE_RTC_DEFAULT INT64_MIN    // rtc: the host's date, or RINGSHADE_RTC_VIRTUAL under the virtual clock
 #define RINGSHADE_RTC_VIRTUAL 1735689600ll // 2025-01-01 00:00:00 UTC
 
@@ -73,6 +91,7 @@ struct ringshade_config {
     const char *serial_path; // for RINGSHADE_SERIAL_FILE, else ignored
     bool verify;             // check every translated block with the verifier; a rejected block ends the run
     bool no_link;            // send every jump through the code map: slow, for finding faults of linking
+    uint32_t ablate;         // bits of enum ringshade_ablation: do without these techniques
     bool no_reboot;          // a reset by the guest ends the run instead of starting it again
     bool dma_test;           // add the DMA test device
     bool smep, smap;         // announce supervisor-mode execution and access prevention

@@ -140,6 +140,7 @@ static int create_core(struct pc *pc, const struct pc_config *config, struct err
         .policy = config->policy,
         .verify = config->verify,
         .no_link = config->no_link,
+        .ablate = config->ablate,
         .cache_mib = config->cache_mib,
         .smep = config->smep,
         .smap = config->smap,

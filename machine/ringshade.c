@@ -24,6 +24,8 @@ struct ringshade_config ringshade_default_config(void) {
 }
 
 static int check_config(const struct ringshade_config *config, struct error *err) {
+    if (config->ablate & ~(uint32_t)RINGSHADE_ABLATE_ALL)
+        return error_set(err, "ablate has bits that name no technique");
     if (config->memory < RINGSHADE_MEMORY_MIN || config->memory > RINGSHADE_MEMORY_MAX)
         return error_set(err, "memory size of %llu KiB is not between %llu MiB and %llu MiB",
                          (unsigned long long)config->memory >> 10, RINGSHADE_MEMORY_MIN >> 20,
@@ -114,6 +116,10 @@ static enum mmu_policy policy_of(enum ringshade_mmu mmu) {
     return MMU_ADAPTIVE;
 }
 
+#define SAME_BIT(name, bit, text) _Static_assert((int)RINGSHADE_ABLATE_##name == (int)ABLATE_##name, text);
+RINGSHADE_ABLATIONS(SAME_BIT)
+#undef SAME_BIT
+
 static int create(struct ringshade *machine, struct error *err) {
     const struct ringshade_config *config = &machine->config;
     if (check_config(config, err) || open_log(machine, err))
@@ -126,6 +132,7 @@ static int create(struct ringshade *machine, struct error *err) {
         .policy = policy_of(config->mmu),
         .verify = config->verify,
         .no_link = config->no_link,
+        .ablate = config->ablate,
         .cache_mib = config->cache_mib,
         .dma_test = config->dma_test,
         .smep = config->smep,

@@ -78,6 +78,18 @@ static void write_stop(struct json *json, const struct ringshade *machine) {
     json_end(json);
 }
 
+// The techniques that the run did without, as the command line takes them; "" for none.
+static void write_ablations(struct json *json, uint32_t ablate) {
+    char text[RINGSHADE_ERROR_MAX] = "";
+    size_t used = 0;
+#define ABLATION_TEXT(name, bit, words)                                                                                \
+    if (ablate & RINGSHADE_ABLATE_##name)                                                                              \
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", used ? "," : "", words);
+    RINGSHADE_ABLATIONS(ABLATION_TEXT)
+#undef ABLATION_TEXT
+    json_text(json, "ablate", text);
+}
+
 static void write_machine(struct json *json, const struct ringshade *machine) {
     static const char *const forms[] = {"adaptive", "direct", "soft"};
     json_begin(json, "machine");
@@ -90,6 +102,7 @@ static void write_machine(struct json *json, const struct ringshade *machine) {
     }
     json_bool(json, "verify", machine->config.verify);
     json_bool(json, "link", !machine->config.no_link);
+    write_ablations(json, machine->config.ablate);
     json_end(json);
 }
 

@@ -15,7 +15,7 @@ struct fill {
     const struct mmu_page *page;
     unsigned at; // page in the region
     bool write;
-    bool alone; // a page of the region is watched: no neighbours
+    bool alone; // no neighbours: a page of the region is watched, or they are not wanted
 };
 
 // ---- Large pages
@@ -151,11 +151,16 @@ static enum window_result upgrade(const struct fill *fill, const uint8_t *table)
             fill->region->mixed |= 1ull << guard_block(fill->at);
         }
     }
+    unsigned hi = lo + FILL_AROUND;
+    if (fill->mmu->ablate & ABLATE_FAULT_AROUND) {
+        lo = first;
+        hi = end;
+    }
     for (; first > lo && bit_get(fill->region->present, first - 1) && !bit_get(fill->region->writable, first - 1) &&
            entry_writable(fill, region_entry(fill->mmu, table, first - 1));
          first--) {
     }
-    for (; end < lo + FILL_AROUND && bit_get(fill->region->present, end) && !bit_get(fill->region->writable, end) &&
+    for (; end < hi && bit_get(fill->region->present, end) && !bit_get(fill->region->writable, end) &&
            entry_writable(fill, region_entry(fill->mmu, table, end));
          end++) {
     }
@@ -216,21 +221,27 @@ static enum window_result fill_page(struct mmu *mmu, struct window *window, uint
     }
     view_keep_budget(mmu, window);
     struct fill fill = {
-        .mmu = mmu, .window = window, .page = page, .write = write, .at = linear >> 12 & (region_pages(mmu) - 1)};
+        .mmu = mmu,
+        .window = window,
+        .page = page,
+        .write = write,
+        .at = linear >> 12 & (region_pages(mmu) - 1),
+        .alone = mmu->ablate & ABLATE_FAULT_AROUND,
+    };
     fill.region = region_get(mmu, window, linear);
     if (!fill.region) {
         return WINDOW_SOFT;
     }
     if (mmu->watch_count) {
         uint32_t start = region_linear(mmu, fill.region);
-        fill.alone = watch_in_range(mmu, start, start + (region_pages(mmu) * RAM_PAGE_SIZE - 1));
+        fill.alone |= watch_in_range(mmu, start, start + (region_pages(mmu) * RAM_PAGE_SIZE - 1));
     }
     region_validate(mmu, window, fill.region);
     if (!(fill.region->pde & PTE_P)) {
         return WINDOW_SOFT; // a table outside RAM
     }
-    if (!window->user && mmu->policy == MMU_FORM_ADAPTIVE && !bit_get(fill.region->present, fill.at) &&
-        region_is_churning(fill.region, fill.at)) {
+    if (!window->user && mmu->policy == MMU_FORM_ADAPTIVE && !(mmu->ablate & ABLATE_FORM_CHANGE) &&
+        !bit_get(fill.region->present, fill.at) && region_is_churning(fill.region, fill.at)) {
         return WINDOW_SOFT;
     }
     enum window_result result = fill.region->large ? fill_large(&fill) : fill_small(&fill);
@@ -239,7 +250,7 @@ static enum window_result fill_page(struct mmu *mmu, struct window *window, uint
 }
 
 void window_prefill_later(struct mmu *mmu, uint32_t linear, bool user) {
-    mmu->windows->prefill = true;
+    mmu->windows->prefill = !(mmu->ablate & ABLATE_IRET_PREFILL);
     mmu->windows->prefill_user = user;
     mmu->windows->prefill_linear = linear;
 }

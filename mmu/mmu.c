@@ -50,6 +50,7 @@ struct mmu *mmu_create(const struct mmu_config *config, struct error *err) {
     mmu->stats = config->stats;
     mmu->log = config->log;
     mmu->policy = config->policy;
+    mmu->ablate = config->ablate;
     mmu->code_written = config->code_written;
     mmu->device_read = config->device_read;
     mmu->device_write = config->device_write;

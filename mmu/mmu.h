@@ -4,6 +4,7 @@
 #ifndef MMU_MMU_H
 #define MMU_MMU_H
 
+#include "base/ablate.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/stats.h"
@@ -27,6 +28,7 @@ struct mmu_config {
     struct stats *stats;
     const struct log *log;
     enum mmu_form_policy policy;
+    uint32_t ablate; // enum ablate: techniques to do without
     // A write hit frame `frame`, whose RAM_FRAME_CODE flag is set. The callee kills its translations and clears the
     // flag (or leaves it set where blocks check themselves). Called before the bytes change. Setting A or D in a table
     // that lies in such a frame calls it too, out of any function that walks, soft_miss and window_fault included.

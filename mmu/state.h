@@ -57,6 +57,7 @@ struct mmu {
     struct stats *stats;
     const struct log *log;
     enum mmu_form_policy policy;
+    uint32_t ablate; // enum ablate
     void (*code_written)(void *opaque, uint32_t frame);
     uint64_t (*device_read)(void *opaque, uint64_t gpa, unsigned size);
     void (*device_write)(void *opaque, uint64_t gpa, unsigned size, uint64_t value);

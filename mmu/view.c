@@ -25,6 +25,9 @@ static void set_soft(struct mmu *mmu, struct view *view, uint64_t hold_cycles) {
     view->cycles = 0;
     view->host_calls = 0;
     view->hold_cycles = hold_cycles < limit ? hold_cycles : limit;
+    if (mmu->ablate & ABLATE_HOT_SAMPLING) {
+        view->hold_cycles = UINT64_MAX;
+    }
 }
 
 static uint64_t first_hold(const struct mmu *mmu) {

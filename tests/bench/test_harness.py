@@ -218,6 +218,14 @@ class PartsTest(unittest.TestCase):
         self.assertEqual(rows["boot"], list(catalogue.suites["boot"].keys["rows"]))
         self.assertTrue({"native", "ringshade", "qemu-tcg"} <= set(catalogue.engines))
 
+    def test_every_ablation_is_an_engine(self):
+        catalogue = Catalogue(os.path.join(ROOT, "bench"))
+        with open(os.path.join(ROOT, "include", "ringshade.h"), encoding="utf-8") as file:
+            names = re.findall(r'X\([A-Z_]+, \d, "([a-z-]+)"\)', file.read())
+        self.assertEqual(len(names), 7)
+        for name in names:
+            self.assertEqual(catalogue.engines["ringshade-no-" + name].command[-2:], ["--ablate", name])
+
 
 if __name__ == "__main__":
     unittest.main()
