@@ -52,7 +52,7 @@
     X(slices, "code-map slices in use")                                                                                \
     X(roots, "code-map roots in use")                                                                                  \
     X(ns_translate, "time in translation, ns")                                                                         \
-    X(ns_faults, "time in host fault handlers, ns")                                                                    \
+    X(ns_faults, "time in host fault handlers, without the host's own part of a signal, ns")                           \
     X(ns_devices, "time in device accesses of the vCPU, ns")                                                           \
     X(ns_halted, "time halted, ns")                                                                                    \
     X(ns_total, "time of the run, ns")

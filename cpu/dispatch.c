@@ -396,7 +396,8 @@ static void count_time(struct vcpu *v, uint64_t ns, uint64_t cycles) {
     v->stats->ns_total += ns;
     v->stats->ns_devices += (uint64_t)((double)v->device_cycles * ns_per_cycle);
     v->stats->ns_translate += (uint64_t)((double)v->translate_cycles * ns_per_cycle);
-    v->device_cycles = v->translate_cycles = 0;
+    v->stats->ns_faults += (uint64_t)((double)v->fault_cycles * ns_per_cycle);
+    v->device_cycles = v->translate_cycles = v->fault_cycles = 0;
 }
 
 enum cpu_stop vcpu_run(struct vcpu *v) {

@@ -301,9 +301,12 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     struct vcpu *v = engine_vcpu_thread;
     greg_t *regs = regs_of(context);
     int saved = errno;
+    uint64_t start = __builtin_ia32_rdtsc();
     bool handled = v && in_code(v->engine, (uint64_t)regs[REG_RIP]) && signal_in_code(v, signal, info, regs);
     if (!handled)
         crash(signal, info, regs);
+    else
+        v->fault_cycles += __builtin_ia32_rdtsc() - start;
     errno = saved;
 }
 

@@ -204,7 +204,7 @@ struct vcpu {
     struct segment_memo memo[CPU_SEG_COUNT];
 
     struct cpu_config config;
-    uint64_t device_cycles, translate_cycles; // host TSC, of this run: become ns in stats at its end
+    uint64_t device_cycles, translate_cycles, fault_cycles; // host TSC, of this run: become ns in stats at its end
     struct stats *stats;
     const struct log *log;
     struct mmu *mmu;

@@ -7,7 +7,8 @@ import tomllib
 ENGINE_KEYS = {"title", "order", "like", "kind", "program", "command", "options", "initrd", "append", "stats", "bare",
                "version", "probe", "quick", "pin", "suites", "patience", "needs"}
 SUITE_KEYS = {"title", "kind", "unit", "scale", "build", "kernel", "append", "memory", "files",
-              "optional_files", "fetch", "guest", "native", "full", "quick", "timeout", "refuse", "rows", "native_note"}
+              "optional_files", "fetch", "guest", "native", "full", "quick", "costs", "timeout", "refuse", "rows",
+              "native_note"}
 ENGINE_KINDS = ("process", "machine")
 SUITE_KINDS = ("bare", "linux", "boot")
 
@@ -120,7 +121,8 @@ class Catalogue:
                     group, name, weight, suite = words
                     workload = Workload(group, name, float(weight), self.suites[suite])
                 except (ValueError, KeyError) as error:
-                    raise CatalogueError("%s:%d: not GROUP ROW WEIGHT SUITE: %s" % (path, number, line.strip())) from error
+                    text = "%s:%d: not GROUP ROW WEIGHT SUITE: %s" % (path, number, line.strip())
+                    raise CatalogueError(text) from error
                 if name in self.workloads:
                     raise CatalogueError("%s:%d: a second row %s" % (path, number, name))
                 self.groups.setdefault(group, group)

@@ -7,13 +7,14 @@ import signal
 import sys
 from collections import Counter
 
-from . import build, machine, measure
+from . import build, costs, machine, measure
 from .catalogue import Catalogue, CatalogueError
 from .children import Children
+from .costruns import CostRuns
 from .progress import Progress
 from .results import Results
 
-ROUNDS, USAGE = 5, 2
+ROUNDS, COSTS, USAGE = 5, 3, 2
 
 
 class Stopped(BaseException):
@@ -30,19 +31,24 @@ def on_signal(number, _frame):
 
 def parse_arguments(root, arguments):
     parser = argparse.ArgumentParser(
-        prog="bench/run", description="Measures what engines cost, in turn, and writes results.json, results.md and plots.")
-    parser.add_argument("--workloads", metavar="LIST", help="groups, suites, rows or patterns, with commas; default all")
-    parser.add_argument("--engines", metavar="LIST", help="engines or patterns, with commas; default all that are there")
+        prog="bench/run",
+        description="Measures what engines cost, in turn, and writes results.json, results.md and plots.")
+    parser.add_argument("--workloads", metavar="LIST", help="groups, suites, rows or patterns, with commas")
+    parser.add_argument("--engines", metavar="LIST", help="engines or patterns, with commas; default all there are")
     parser.add_argument("--rounds", metavar="N", type=int, help="how often each engine runs (default %d)" % ROUNDS)
     parser.add_argument("--out", metavar="DIR", help="folder of the results (default build/bench/results)")
     parser.add_argument("--list", action="store_true", help="show engines and workloads, run nothing")
     parser.add_argument("--quick", action="store_true", help="one round, short, the most important engines")
+    parser.add_argument("--costs", metavar="N", type=int, default=None,
+                        help="say where the time went in the N slowest rows of each group (default %d)" % COSTS)
     parser.add_argument("--no-plots", action="store_true", help="draw nothing")
     parser.add_argument("--catalogue", metavar="DIR", default=os.path.join(root, "bench"),
                         help="folder with engines/, suites/ and workloads.txt (default bench/)")
     options = parser.parse_args(arguments)
     if options.rounds is None:
         options.rounds = 1 if options.quick else ROUNDS
+    if options.costs is None:
+        options.costs = 1 if options.quick else COSTS
     if options.rounds < 1:
         parser.error("--rounds wants a number from 1 up")
     return options
@@ -136,7 +142,8 @@ class Harness:
                 there.append(suite)
                 if "native_note" in suite.keys:
                     note = self.place.fill([suite.keys["native_note"]], out=builder.folder(suite))[0]
-                    self.results.value["versions"]["native " + suite.name] = machine.first_line(note, "(.*)") or "unknown"
+                    versions = self.results.value["versions"]
+                    versions["native " + suite.name] = machine.first_line(note, "(.*)") or "unknown"
             except build.BuildError as error:
                 self.results.skip("all", str(error), suite.name)
                 self.progress.say("left out: %s: %s" % (suite.name, error))
@@ -148,11 +155,31 @@ class Harness:
         sizes = Counter(w.suite for w in self.catalogue.workloads.values())
         runs = plan(engines, workloads, self.options.rounds, sizes)
         self.progress = Progress(runs)
+        effort = "quick" if self.options.quick else "full"
         for run in runs:
-            measure.measure(run, self.place, self.children, builder.folder(run.suite), self.options.quick)
+            measure.measure(run, self.place, self.children, builder.folder(run.suite), effort)
             self.results.add_run(run)
             self.progress.done(run)
             self.results.write(self.out, False)
+        self.find_costs(engines, workloads, builder)
+
+    def find_costs(self, engines, workloads, builder):
+        """The cost model, for the first engine that writes statistics."""
+        engine = next((e for e in engines if "stats" in e.keys), None)
+        if engine is None or not self.options.costs:
+            return
+        runs = CostRuns(self, builder, engine)
+        cost = runs.calibrate()
+        if cost is None:
+            self.results.skip("costs", "the nanobenchmarks that calibrate the cost model are not there")
+            return
+        chosen = costs.slowest(self.results.value, workloads, engine.name, self.options.costs)
+        for number, workload in enumerate(chosen, 1):
+            item = runs.item(workload, cost)
+            if item:
+                self.results.value["costs"].append(item)
+            self.progress.say("costs %d of %d: %s: %s" % (number, len(chosen), workload.name,
+                                                         item["cause"] if item else "failed"))
 
     def go(self):
         """Measures; the exit status."""
@@ -168,7 +195,7 @@ class Harness:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             self.children.kill_all()
-        text = self.results.write(self.out, stopped is None, not self.options.no_plots)
+        text = self.results.write(self.out, stopped is None, not self.options.no_plots, costs.markdown)
         sys.stdout.write(text)
         self.progress.say("results in %s%s" % (self.out, ", not complete" if stopped else ""))
         if stopped:

@@ -19,6 +19,7 @@ class Run:
         self.whole = whole
         self.command, self.seconds, self.status, self.error = [], 0.0, None, None
         self.samples, self.memory, self.stats_file = [], {}, None
+        self.words = None  # in the place of the rows' names
         self.skipped = {}  # row: reason, where the program itself says so
 
     @property
@@ -49,12 +50,15 @@ def boot_row(run):
     return run.suite.keys["rows"][run.workloads[0].name]
 
 
-def make_command(run, place, folder, quick, fifo):
+def make_command(run, place, folder, effort, fifo):
     """The words of the command line, and whether its output comes through the FIFO."""
     suite, engine = run.suite, run.engine
     keys = {**suite.keys, **(boot_row(run) if suite.kind == "boot" else {})}
-    words = list(suite.keys.get("quick" if quick else "full", []))
-    words += [w.name for w in run.workloads] if suite.kind != "boot" and not run.whole else []
+    words = list(suite.keys.get(effort, suite.keys.get("full", [])))
+    if run.words is not None:
+        words += run.words
+    elif suite.kind != "boot" and not run.whole:
+        words += [w.name for w in run.workloads]
     names = {"out": folder, "words": words, "stats": "", "serial": fifo}
     if engine.kind == "process":
         return place.fill(engine.command, **names, program=place.fill(keys["native"], **names)), False
@@ -158,15 +162,15 @@ def follow(run, child, log, until):
             return
 
 
-def measure(run, place, children, folder, quick):
-    """Starts the run and follows it; everything that came of it is in `run`."""
+def measure(run, place, children, folder, effort):
+    """Starts the run and follows it; everything that came of it is in `run`. effort: full, quick or costs."""
     for name in ("stats", "logs"):
         os.makedirs(os.path.join(place.out, name), exist_ok=True)
     fifo = os.path.join(place.out, "work", "console")
     if os.path.exists(fifo):
         os.unlink(fifo)
     os.mkfifo(fifo)
-    run.command, through_fifo = make_command(run, place, folder, quick, fifo)
+    run.command, through_fifo = make_command(run, place, folder, effort, fifo)
     log_name = os.path.join(place.out, "logs", "%s-%d" % (run.name, run.number))
     core = min(os.sched_getaffinity(0)) if run.engine.keys.get("pin") else None
     with open(log_name + ".log", "wb") as log, open(log_name + ".errors", "wb") as errors:

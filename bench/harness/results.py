@@ -26,7 +26,7 @@ class Results:
             "engines": [], "skipped": [], "problems": [],
             "workloads": [{"name": w.name, "group": w.group, "weight": w.weight, "suite": w.suite.name,
                            "unit": w.suite.unit} for w in workloads],
-            "runs": [], "samples": [], "summary": [], "ratios": [], "plots": [],
+            "runs": [], "samples": [], "summary": [], "ratios": [], "costs": [], "plots": [],
         }
 
     def add_engine(self, engine, version):

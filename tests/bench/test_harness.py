@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "bench"))
-from harness import schema  # noqa: E402
+from harness import costs, schema  # noqa: E402
 from harness.catalogue import Catalogue, CatalogueError, inherit  # noqa: E402
 from harness.summary import Table  # noqa: E402
 
@@ -217,6 +217,19 @@ class PartsTest(unittest.TestCase):
             self.assertEqual(sorted(rows[suite]), sorted(found), suite)
         self.assertEqual(rows["boot"], list(catalogue.suites["boot"].keys["rows"]))
         self.assertTrue({"native", "ringshade", "qemu-tcg"} <= set(catalogue.engines))
+
+    def test_the_cost_model_names_the_cause(self):
+        cost = {event: 10.0 for event in costs.CALIBRATION}
+        names = ("ns_translate ns_devices ns_halted ns_faults host_signals softtlb_misses codemap_misses dispatches "
+                 "exceptions ns_total").split()
+        stats = {"counters": {**dict.fromkeys(names, 0), "ns_total": 10000, "ns_translate": 500},
+                 "callouts": {"IN": 600, "IRET": 100}}
+        parts = costs.parts_of(stats, cost)
+        self.assertEqual((parts["callout IN"], parts["callout IRET"], parts[costs.GUEST]), (6000, 1000, 2500))
+        self.assertEqual(costs.cause_of(costs.shares(parts)), "callout IN (60 %)")
+        less = costs.difference(parts, {"callout IN": 6000})
+        self.assertEqual(costs.cause_of(costs.shares(less)), "guest code (62 %); then callout IRET (25 %)")
+        self.assertIsNone(costs.calibrate([], 2000000))
 
     def test_every_ablation_is_an_engine(self):
         catalogue = Catalogue(os.path.join(ROOT, "bench"))
