@@ -72,6 +72,8 @@ struct vcpu_abi {
     uint64_t gate_slow_entry;
     uint64_t exit_entry;
     int64_t budget; // MODE_COUNTED: instructions that blocks may still begin; see charge.h
+    int64_t trace_room;  // MODE_TRACED: records that blocks may still write; see record.h
+    uint64_t trace_ring; // where they go: record trace_room - 1 comes next
     uint8_t fx[512] __attribute__((aligned(64)));
     struct abi_tlb tlb[2] __attribute__((aligned(64)));           // [0] CPL 0-2, [1] CPL 3
     uint8_t bounce[ABI_BOUNCE_SIZE] __attribute__((aligned(64))); // an operand lies at bounce + (address mod 64)
@@ -99,10 +101,15 @@ enum mode_bit {
                                // callouts. Without MODE_ONE the page lies inside the limit, and IP does not wrap in it
     MODE_MMX_UD = 1 << 14,     // CR0.EM: MMX raises #UD
     MODE_AVX = 1 << 28,        // CR0.PE, CR4.OSXSAVE and XCR0 let VEX instructions run; V86 mode still has none
+    MODE_TRACED = 1 << 29,     // blocks record that they run (--trace)
     MODE_COUNTED = 1 << 30,    // blocks charge the guest's budget of instructions (the virtual clock)
     MODE_V86 = 1 << 15,        // virtual-8086 mode: POPF needs IOPL, LLDT and LTR are #UD
     MODE_SEG_SHIFT = 16,       // two bits (enum mode_seg) for each of ES, (CS unused), SS, DS, FS, GS
 };
+
+// A record of a traced block is its number with the linear address of its page in the upper half; the number is below
+// this bit, which marks records of other kinds (cpu/trace.h).
+#define TRACE_EVENT 0x80000000u
 
 enum mode_seg {
     MODE_SEG_FLAT,    // base 0, limit 4 GiB, readable and writable

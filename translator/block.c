@@ -5,6 +5,7 @@
 #include "translator/context.h"
 #include "translator/control.h"
 #include "translator/frame.h"
+#include "translator/record.h"
 #include "translator/table.h"
 
 #include <Zydis/Mnemonic.h>
@@ -183,7 +184,9 @@ static void emit_block(struct tctx *t, enum decode_status status) {
     struct self_check check = self_check_begin(t);
     if (t->out->crossing && t->in->next_slice) // blocks outside the code map are checked by the dispatcher
         crossing_check_emit(t);
+    record_look_for_room(t);
     struct charge charge = charge_begin(t);
+    record_write(t);
     emit_insns(t, status);
     charge_finish(t, &charge);
     emit_end(t);

@@ -13,6 +13,10 @@ struct charge {
     uint32_t amount; // offset of the displacement that holds it
 };
 
+// r8 = the 64-bit field of the vCPU structure at `offset` less `amount`; leaves for the dispatcher at the block's first
+// instruction if that is negative. Returns where the displacement that holds the amount stands. Leaves flags alone;
+// clobbers r9 and r10.
+uint32_t charge_take(struct tctx *t, int32_t offset, unsigned amount);
 // Emits the charge, or nothing in a block that does not count. Leaves flags alone; clobbers r8, r9 and r10.
 struct charge charge_begin(struct tctx *t);
 // Fills in the amount: out->insns.

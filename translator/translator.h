@@ -28,6 +28,7 @@ struct translate_input {
                               // others leaves through STUB_EXIT at its own address: the dispatcher must then kill it
     uint64_t live, next_live; // with self_checking: host addresses at which translated code reads the bytes of the
                               // frame of `page`, and of that of `next`
+    uint32_t trace_id;         // MODE_TRACED: what the block's record names it by, below TRACE_EVENT
     uint32_t stub[STUB_COUNT]; // addresses of the stubs
     uint8_t *code_rw;          // where to emit
     uint32_t code_rx;          // the address at which that code will run
@@ -113,6 +114,7 @@ struct verify_input {
     uint64_t next_slice;                // as given to the translator
     uint64_t live, next_live;           // likewise; 0 where the block does not check itself
     uint32_t mode;
+    uint32_t trace_id; // as given to the translator
 };
 
 // Returns 0 if every instruction is on the allow-list and every memory operand, jump and reserved register obeys the

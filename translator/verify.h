@@ -187,11 +187,19 @@ enum verify_sequence {
     SEQ_RDTSC,
     SEQ_CROSSING,
     SEQ_CHARGE,
+    SEQ_RECORD,
     SEQ_LIVE,
     SEQ_COMPARE,
     SEQ_BIT_LOCKED,
     SEQ_STUB_CALL,
     SEQ_COLD,
+};
+
+enum {
+    TAKE_INSNS = 10,                    // of a charge: all but its last
+    CHARGE_INSNS = TAKE_INSNS + 1,      // SEQ_CHARGE
+    RECORD_INSNS = TAKE_INSNS + 7,      // SEQ_RECORD, with CHARGE_INSNS more in a block that is charged
+    RECORD_CHARGED = RECORD_INSNS + CHARGE_INSNS,
 };
 
 void verify_find_sequences(struct verifier *v);

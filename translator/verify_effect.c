@@ -95,17 +95,37 @@ static int effect_crossing(struct verifier *v, unsigned i, struct vstate *s) {
     return 0;
 }
 
-// The amount is that of the block, and it is left at its first instruction where the budget does not cover it.
-static int effect_charge(struct verifier *v, unsigned i, struct vstate *s) {
+// Where a charge or a record leaves: at the block's first instruction.
+static int check_take(struct verifier *v, unsigned i, int32_t amount) {
     const struct vinsn *n = &v->insns[i];
-    if (n[1].disp != -(int32_t)v->in->out->insns)
+    if (n[1].disp != -amount)
         return verify_reject(v, i + 1, "a charge of another number of instructions than the block's");
     if (n[7].disp != -v->insns[0].disp || verify_target(v, n + 8) != v->in->stub[STUB_EXIT] || n[8].is_exit)
         return verify_reject(v, i + 7, "a charge that leaves for another place than the block's first instruction");
-    if (verify_require_clean(v, i, s) < 0)
+    return 0;
+}
+
+// The amount is that of the block, and it is left at its first instruction where the budget does not cover it.
+static int effect_charge(struct verifier *v, unsigned i, struct vstate *s) {
+    if (check_take(v, i, (int32_t)v->in->out->insns) < 0 || verify_require_clean(v, i, s) < 0)
         return -1;
     verify_write(s, V_R8, KIND_TOP);
     verify_write(s, V_R9, KIND_U32);
+    verify_write(s, V_R10, KIND_U32);
+    return 0;
+}
+
+// One record, with the block's own number; its charge, if it has one, is as above.
+static int effect_record(struct verifier *v, unsigned i, struct vstate *s) {
+    bool charged = v->insns[i].covers == RECORD_CHARGED;
+    unsigned number = i + TAKE_INSNS + (charged ? CHARGE_INSNS : 0) + 4;
+    if (v->insns[number].imm != v->in->trace_id || v->in->trace_id >= TRACE_EVENT)
+        return verify_reject(v, number, "a record with another number than the block's");
+    if (check_take(v, i, 1) < 0 || verify_require_clean(v, i, s) < 0 ||
+        (charged && check_take(v, i + TAKE_INSNS, (int32_t)v->in->out->insns) < 0))
+        return -1;
+    verify_write(s, V_R8, KIND_TOP);
+    verify_write(s, V_R9, KIND_TOP);
     verify_write(s, V_R10, KIND_U32);
     return 0;
 }
@@ -232,6 +252,7 @@ int verify_effect(struct verifier *v, unsigned i, struct vstate *s) {
     case SEQ_RDTSC: return effect_rdtsc(v, i, s);
     case SEQ_CROSSING: return effect_crossing(v, i, s);
     case SEQ_CHARGE: return effect_charge(v, i, s);
+    case SEQ_RECORD: return effect_record(v, i, s);
     case SEQ_LIVE:
         verify_write(s, V_R8, KIND_LIVE);
         s->value[0] = n->imm;

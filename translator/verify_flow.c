@@ -280,12 +280,18 @@ static int check_crossing(struct verifier *v) {
     return verify_reject(v, 0, "a crossing block that does not check the next page");
 }
 
-// A counted block is charged once, before anything else but its checks; another block never.
+// A counted block is charged once, before anything else but its checks; another block never. The same for the record
+// of a traced block.
 static int check_charge(struct verifier *v) {
-    unsigned charges = 0;
-    for (unsigned i = 1; i < v->count; i += v->insns[i].covers)
-        charges += v->insns[i].sequence == SEQ_CHARGE;
-    return charges == ((v->in->mode & MODE_COUNTED) != 0) ? 0 : verify_reject(v, 0, "a block that is charged wrongly");
+    unsigned charges = 0, records = 0;
+    for (unsigned i = 1; i < v->count; i += v->insns[i].covers) {
+        bool record = v->insns[i].sequence == SEQ_RECORD;
+        records += record;
+        charges += v->insns[i].sequence == SEQ_CHARGE || (record && v->insns[i].covers == RECORD_CHARGED);
+    }
+    if (charges != ((v->in->mode & MODE_COUNTED) != 0))
+        return verify_reject(v, 0, "a block that is charged wrongly");
+    return records == ((v->in->mode & MODE_TRACED) != 0) ? 0 : verify_reject(v, 0, "a block that is recorded wrongly");
 }
 
 int verify_flow(struct verifier *v) {

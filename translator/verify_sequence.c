@@ -80,23 +80,54 @@ static unsigned match_crossing(const struct vinsn *n, unsigned left) {
                : 0;
 }
 
-// mov r8,[budget]; lea r8,[r8-n]; mov r9d,ecx; mov r10d,63; shrx rcx,r8,r10; jrcxz covered; mov ecx,r9d;
-// lea r8d,[r11+offset]; jmp; covered: mov ecx,r9d; mov [budget],r8: the charge of a counted block.
-static unsigned match_charge(const struct vinsn *n, unsigned left) {
-    const int32_t budget = ABI_OFFSET(budget);
-    if (left < 11 || !is_op(n, VMAP_1B, 0x8b, true) || n[0].reg != V_R8 || !is_memory_form(n, V_R15, V_NONE, 0) ||
-        n[0].disp != budget || !is_lea(n + 1, true, V_R8, V_R8, V_NONE, 0) || !is_mov(n + 2, V_R9, V_RCX))
-        return 0;
+// mov r8,[field]; lea r8,[r8-n]; mov r9d,ecx; mov r10d,63; shrx rcx,r8,r10; jrcxz covered; mov ecx,r9d;
+// lea r8d,[r11+offset]; jmp; covered: mov ecx,r9d: takes from a field of the vCPU structure what it still has.
+static bool match_take(const struct vinsn *n, unsigned left, int32_t field) {
+    if (left < TAKE_INSNS || !is_op(n, VMAP_1B, 0x8b, true) || n[0].reg != V_R8 ||
+        !is_memory_form(n, V_R15, V_NONE, 0) || n[0].disp != field || !is_lea(n + 1, true, V_R8, V_R8, V_NONE, 0) ||
+        !is_mov(n + 2, V_R9, V_RCX))
+        return false;
     if (!is_mov_imm32(n + 3, V_R10) || n[3].imm != 63 || !is_shift(n + 4, 3, true, V_RCX, V_R8, V_R10))
-        return 0;
+        return false;
     if (!is_op(n + 5, VMAP_1B, 0xe3, false) || n[5].imm != (uint64_t)(n[6].length + n[7].length + n[8].length) ||
         !is_mov(n + 6, V_RCX, V_R9) || !is_lea(n + 7, false, V_R8, V_R11, V_NONE, 0) ||
         !is_op(n + 8, VMAP_1B, 0xe9, false))
-        return 0;
-    return is_mov(n + 9, V_RCX, V_R9) && is_op(n + 10, VMAP_1B, 0x89, true) && n[10].reg == V_R8 &&
-                   is_memory_form(n + 10, V_R15, V_NONE, 0) && n[10].disp == budget
-               ? 11
+        return false;
+    return is_mov(n + 9, V_RCX, V_R9);
+}
+
+// mov reg,[field] or mov [field],reg: 64 bits of the vCPU structure.
+static bool is_field(const struct vinsn *n, unsigned opcode, unsigned reg, int32_t field) {
+    return is_op(n, VMAP_1B, opcode, true) && n->reg == reg && is_memory_form(n, V_R15, V_NONE, 0) && n->disp == field;
+}
+
+// The charge of a counted block: take from the budget; mov [budget],r8.
+static unsigned match_charge(const struct vinsn *n, unsigned left) {
+    const int32_t budget = ABI_OFFSET(budget);
+    return left >= CHARGE_INSNS && match_take(n, left, budget) && is_field(n + TAKE_INSNS, 0x89, V_R8, budget)
+               ? CHARGE_INSNS
                : 0;
+}
+
+// The record of a traced block: take from the room; perhaps a charge; mov r8,[room]; lea r8,[r8-1]; mov [room],r8;
+// mov r9,[ring]; mov r10d,number; mov [r9+r8*8],r10d; mov [r9+r8*8+4],r11d.
+static unsigned match_record(const struct vinsn *n, unsigned left) {
+    const int32_t room = ABI_OFFSET(trace_room);
+    if (left < TAKE_INSNS || !match_take(n, left, room))
+        return 0;
+    unsigned charge = match_charge(n + TAKE_INSNS, left - TAKE_INSNS);
+    if (left < RECORD_INSNS + charge)
+        return 0;
+    const struct vinsn *w = n + TAKE_INSNS + charge;
+    if (!is_field(w, 0x8b, V_R8, room) || !is_lea(w + 1, true, V_R8, V_R8, V_NONE, 0) || w[1].disp != -1 ||
+        !is_field(w + 2, 0x89, V_R8, room) || !is_field(w + 3, 0x8b, V_R9, ABI_OFFSET(trace_ring)) ||
+        !is_mov_imm32(w + 4, V_R10))
+        return 0;
+    bool number = is_op(w + 5, VMAP_1B, 0x89, false) && w[5].reg == V_R10 && is_memory_form(w + 5, V_R9, V_R8, 3) &&
+                  w[5].disp == 0;
+    bool page = is_op(w + 6, VMAP_1B, 0x89, false) && w[6].reg == V_R11 && is_memory_form(w + 6, V_R9, V_R8, 3) &&
+                w[6].disp == 4;
+    return number && page ? RECORD_INSNS + charge : 0;
 }
 
 // ---- The software TLB -----------------------------------------------------------------------------------------------
@@ -254,6 +285,7 @@ void verify_find_sequences(struct verifier *v) {
         {SEQ_LOOKUP, match_lookup},
         {SEQ_CROSSING, match_crossing},
         {SEQ_CHARGE, match_charge},
+        {SEQ_RECORD, match_record},
         {SEQ_COLD, match_cold},
         {SEQ_STUB_CALL, match_stub_call},
         {SEQ_BIT_LOCKED, match_bit_locked},

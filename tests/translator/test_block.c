@@ -134,6 +134,27 @@ static void test_charge(void **state) {
     assert_int_equal(out.insns, 4);
 }
 
+// A traced block records itself, or leaves if there is no room; where it is charged too, nothing stands in between.
+static void test_record(void **state) {
+    (void)state;
+    in.trace_id = 0x1234;
+    assert_int_equal(TRANSLATE(FLAT | MODE_TRACED, 0x100, "\x90\xeb\xfe"), TRANSLATE_OK);
+    char text[768];
+    snprintf(text, sizeof text,
+             "mov r8, qword ptr [r15 + %#x]\nlea r8, [r8 - 1]\nmov r9d, ecx\nmov r10d, 0x3f\nshrx rcx, r8, r10\n"
+             "jrcxz 0x10010031\nmov ecx, r9d\nlea r8d, [r11 + 0x100]\njmp 0x10000100\nmov ecx, r9d\n"
+             "mov r8, qword ptr [r15 + %#x]\nlea r8, [r8 - 1]\nmov qword ptr [r15 + %#x], r8\n"
+             "mov r9, qword ptr [r15 + %#x]\nmov r10d, 0x1234\nmov dword ptr [r9 + r8*8], r10d\n"
+             "mov dword ptr [r9 + r8*8 + 4], r11d\nnop\n",
+             (unsigned)ABI_OFFSET(trace_room), (unsigned)ABI_OFFSET(trace_room), (unsigned)ABI_OFFSET(trace_room),
+             (unsigned)ABI_OFFSET(trace_ring));
+    expect_body(text);
+    assert_int_equal(TRANSLATE(FLAT | MODE_TRACED | MODE_COUNTED, 0x100, "\x90\xeb\xfe"), TRANSLATE_OK);
+    const char *listed = listing(out.link_entry, out.host_size), *charge = strstr(listed, "lea r8, [r8 - 2]");
+    assert_non_null(charge);
+    assert_true(charge < strstr(listed, "mov r10d, 0x1234"));
+}
+
 static void test_page_end(void **state) {
     (void)state;
     assert_int_equal(TRANSLATE(FLAT, 0xffe, "\x90\x40"), TRANSLATE_OK);
@@ -383,6 +404,7 @@ int main(void) {
         TEST(test_exit_and_cold_path),
         TEST(test_crossing),
         TEST(test_charge),
+        TEST(test_record),
         TEST(test_page_end),
         TEST(test_most_instructions),
         TEST(test_worst_case_fits),

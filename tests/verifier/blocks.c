@@ -34,6 +34,8 @@ static const struct {
     {"SEG_BASE_P", FIELD(seg_base_p)},
     {"TSC_OFFSET", FIELD(tsc_offset)},
     {"BUDGET", FIELD(budget)},
+    {"TRACE_ROOM", FIELD(trace_room)},
+    {"TRACE_RING", FIELD(trace_ring)},
     {"CALLOUT_ENTRY", FIELD(callout_entry)},
     {"READ4", OPERAND_WORD(0, 4, INTENT_READ, 3, 0)},
     {"READ2", OPERAND_WORD(0, 2, INTENT_READ, 3, 0)},

@@ -207,7 +207,8 @@ static bool vcpu_allows(long at, unsigned size, bool read, bool write) {
         {FIELD(seg_base_p), 48, true, false},   {FIELD(seg_base), 24, true, false},
         {FIELD(seg_selector), 24, true, false}, {FIELD(tmp), 16, true, true},
         {FIELD(fip), 12, false, true},          {FIELD(tsc_offset), 8, true, false},
-        {FIELD(budget), 8, true, true},
+        {FIELD(budget), 8, true, true},         {FIELD(trace_room), 8, true, true},
+        {FIELD(trace_ring), 8, true, false},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
         const struct range *r = &ranges[k];
@@ -257,6 +258,52 @@ static bool slice_before(struct graph *g, int i) {
     return shift >= 0 && is(g, load, ZYDIS_MNEMONIC_MOV) && is_at(&g->node[load].op[1], R13, R9, 8) &&
            is_page_shift(g, shift, R9, R8) && is_narrow(g, shift, R8) && is(g, i, ZYDIS_MNEMONIC_MOV) &&
            reg_of(g, i, 0) == R9;
+}
+
+// ---- The ring of traced blocks
+// ---------------------------------------------------------------------------------------------------
+
+static bool is_field_load(const struct graph *g, int i, int reg, long field) {
+    return is(g, i, ZYDIS_MNEMONIC_MOV) && reg_of(g, i, 0) == reg && g->node[i].op[0].size == 64 &&
+           is_at(&g->node[i].op[1], R15, -1, 0) && (long)g->node[i].op[1].mem.disp.value + ABI_BIAS == field;
+}
+
+static bool is_one_less(const struct graph *g, int i) {
+    return is(g, i, ZYDIS_MNEMONIC_LEA) && reg_of(g, i, 0) == R8 && g->node[i].op[0].size == 64 &&
+           is_at(&g->node[i].op[1], R8, -1, 0) && g->node[i].op[1].mem.disp.value == -1;
+}
+
+// shrx rcx,r8,63; jrcxz: taken when r8, one less than the room, is not negative.
+static bool room_was_tested(const struct graph *g, int i) {
+    uint64_t shift;
+    for (; i > 0; i = graph_only_pred(g, i)) {
+        int test = graph_only_pred(g, i), cut = graph_only_pred(g, test), count = graph_only_pred(g, cut);
+        int save = graph_only_pred(g, count), less = graph_only_pred(g, save), load = graph_only_pred(g, less);
+        if (load < 0)
+            return false;
+        if (is(g, test, ZYDIS_MNEMONIC_JRCXZ) && is(g, cut, ZYDIS_MNEMONIC_SHRX) && reg_of(g, cut, 0) == RCX &&
+            reg_of(g, cut, 1) == R8 && reg_of(g, cut, 2) == R10 && g->node[cut].op[0].size == 64 &&
+            graph_is_mov_imm(g, count, R10, &shift) && shift == 63 &&
+            is_rr(g, save, ZYDIS_MNEMONIC_MOV, R9, RCX, 32) && is_one_less(g, less) &&
+            is_field_load(g, load, R8, FIELD(trace_room)))
+            return g->start[g->node[test].at + 2 + g->node[test].op[0].imm.value.u] == i;
+    }
+    return false;
+}
+
+// [r9 + r8*8] and four bytes further: r8 is one less than the room, which was not zero and is now one less too.
+static bool is_record(const struct graph *g, int i) {
+    uint64_t number;
+    int at = graph_only_pred(g, i);
+    if (is(g, at, ZYDIS_MNEMONIC_MOV) && is_at(&g->node[at].op[0], R9, R8, 8)) // the first of the two
+        at = graph_only_pred(g, at);
+    int ring = graph_only_pred(g, at), store = graph_only_pred(g, ring), less = graph_only_pred(g, store);
+    int load = graph_only_pred(g, less);
+    return load >= 0 && graph_is_mov_imm(g, at, R10, &number) && is_field_load(g, ring, R9, FIELD(trace_ring)) &&
+           is(g, store, ZYDIS_MNEMONIC_MOV) && reg_of(g, store, 1) == R8 && g->node[store].op[1].size == 64 &&
+           is_at(&g->node[store].op[0], R15, -1, 0) &&
+           (long)g->node[store].op[0].mem.disp.value + ABI_BIAS == FIELD(trace_room) && is_one_less(g, less) &&
+           is_field_load(g, load, R8, FIELD(trace_room)) && room_was_tested(g, load);
 }
 
 static const char *check_stack(struct graph *g, int i) {
@@ -327,6 +374,8 @@ static const char *check_memory(struct graph *g, int i, const ZydisDecodedOperan
         return defined_by(g, i, R9, is_page_number, NULL) ? NULL : "an index into the root";
     if (base == R9 && index == R8 && o->mem.scale == 4 && disp == 0 && size == 4 && !write)
         return slice_before(g, i) ? NULL : "an index into a slice";
+    if (base == R9 && index == R8 && o->mem.scale == 8 && (disp == 0 || disp == 4) && size == 4 && !read)
+        return is_record(g, i) ? NULL : "a record without room";
     if (base == R9 && index == R8 && o->mem.scale == 1 && disp == 0)
         return is_looked_up(g, i, size, write) ? NULL : "an operand that was not looked up";
     if (base == R9 && index < 0 && disp == 0 && size == 4 && !write)

@@ -66,6 +66,7 @@ static uint32_t random_mode(struct corpus_random *r) {
     mode |= one_in(r, 2) ? MODE_IOPL_OK : 0;
     mode |= one_in(r, 4) ? MODE_TSC_GP : 0;
     mode |= one_in(r, 4) ? MODE_COUNTED : 0;
+    mode |= one_in(r, 4) ? MODE_TRACED : 0;
     for (size_t i = 0; i < sizeof rare / sizeof *rare; i++)
         mode |= one_in(r, 10) ? rare[i] : 0;
     for (unsigned seg = 0; seg < 6; seg++)
@@ -80,6 +81,7 @@ bool corpus_translate(struct corpus_block *b, struct corpus_random *r, struct er
         .offset = one_in(r, 10) ? 4081 + corpus_next(r) % 15 : corpus_next(r) % 4096,
         .mode = random_mode(r),
         .self_checking = one_in(r, 10),
+        .trace_id = corpus_next(r) & (TRACE_EVENT - 1),
         .code_rw = b->code,
         .code_rx = CORPUS_CODE_RX,
         .capacity = sizeof b->code,
@@ -107,6 +109,7 @@ bool corpus_translate(struct corpus_block *b, struct corpus_random *r, struct er
         .live = in.live,
         .next_live = in.next_live,
         .mode = in.mode,
+        .trace_id = in.trace_id,
     };
     return status == TRANSLATE_OK;
 }

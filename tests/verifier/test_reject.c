@@ -401,6 +401,53 @@ static void test_charge(void **state) {
     }
 }
 
+// ---- Traced blocks
+// ---------------------------------------------------------------------------------------------------
+
+// Room for one record, left as `less` and found by `sign`; then the record of number `number`.
+#define ROOM_OF(less, sign, out)                                                                                       \
+    "4d 8b 87 $TRACE_ROOM 4d 8d 40 " less " 41 89 c9 41 ba " sign " c4 c2 ab f7 c8 e3 >>room 44 89 c9 " out            \
+    " :room 44 89 c9 "
+#define WRITE_OF(less, number, page)                                                                                   \
+    "4d 8b 87 $TRACE_ROOM 4d 8d 40 " less " 4d 89 87 $TRACE_ROOM 4d 8b 8f $TRACE_RING 41 ba " number " 47 89 14 c1 " page
+#define LEAVE  "45 8d 43 00 @jmp=EXIT"
+#define ROOM   ROOM_OF("ff", "3f 00 00 00", LEAVE)
+#define PAGE   "47 89 5c c1 04 "
+#define WRITE  WRITE_OF("ff", "07 00 00 00", PAGE)
+#define RECORD ROOM WRITE
+
+static void test_record(void **state) {
+    (void)state;
+    static const struct example examples[] = {
+        {HEAD RECORD END, NULL, MODE_TRACED},
+        {HEAD ROOM CHARGE WRITE END, NULL, MODE_TRACED | MODE_COUNTED},
+        {HEAD RECORD END, "recorded wrongly", 0},
+        {HEAD END, "recorded wrongly", MODE_TRACED},
+        {HEAD RECORD END, "charged wrongly", MODE_TRACED | MODE_COUNTED},
+        {HEAD ROOM CHARGE WRITE END, "charged wrongly", MODE_TRACED},
+        {HEAD ROOM_OF("ff", "3f 00 00 00", "45 8d 43 01 @jmp=EXIT") WRITE END, "another place", MODE_TRACED},
+        {HEAD ROOM_OF("ff", "3f 00 00 00", "45 8d 43 00 @jmp=MISS") WRITE END, "another place", MODE_TRACED},
+        {HEAD ROOM_OF("00", "3f 00 00 00", LEAVE) WRITE END, "another number", MODE_TRACED},
+        {HEAD ROOM_OF("ff", "1f 00 00 00", LEAVE) WRITE END, "wrongly", MODE_TRACED},
+        {HEAD ROOM WRITE_OF("fe", "07 00 00 00", PAGE) END, "wrongly", MODE_TRACED},
+        {HEAD ROOM WRITE_OF("ff", "08 00 00 00", PAGE) END, "another number", MODE_TRACED},
+        {HEAD ROOM WRITE_OF("ff", "07 00 00 00", "47 89 5c c1 08 ") END, "wrongly", MODE_TRACED},
+        {HEAD ROOM WRITE_OF("ff", "07 00 00 00", "47 89 6c c1 04 ") END, "wrongly", MODE_TRACED},
+        {HEAD ROOM WRITE_OF("ff", "07 00 00 00", "") END, "wrongly", MODE_TRACED},
+        {HEAD ROOM END, "wrongly", MODE_TRACED},
+        {HEAD WRITE END, "wrongly", MODE_TRACED},
+    };
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        struct error err = {"accepted"};
+        hand_assemble(&block, examples[i].text, examples[i].mode);
+        block.out.insns = 2;
+        block.check.trace_id = 7;
+        int status = verify_block(&block.check, &err);
+        if (!examples[i].rule != !status || (status && !strstr(err.text, examples[i].rule)))
+            fail_msg("%s\n%s", examples[i].text, err.text);
+    }
+}
+
 // ---- The side table and the input -----------------------------------------------------------------------------------
 
 #define EXITS HEAD "e9 >cold :cold 45 8d 83 00 01 00 00 @call=LINK " // site at 8, cold at 12, back at 24
@@ -462,7 +509,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_instructions), cmocka_unit_test(test_registers),  cmocka_unit_test(test_memory),
         cmocka_unit_test(test_vcpu),         cmocka_unit_test(test_lookup),     cmocka_unit_test(test_control),
-        cmocka_unit_test(test_modes),        cmocka_unit_test(test_charge),     cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_modes),        cmocka_unit_test(test_charge), cmocka_unit_test(test_record),     cmocka_unit_test(test_exits),
         cmocka_unit_test(test_input),        cmocka_unit_test(test_self_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
