@@ -50,6 +50,8 @@ void help_print_run(FILE *out) {
           "  --hash-every N:FILE     --clock virtual: a hash of the processor's state every N instructions\n"
           "  --hash-memory N         and one of guest RAM every N, a multiple of the other\n"
           "  --stop-after N          end the run after N instructions\n"
+          "  --trace FILE            write what runs to FILE, for 'ringshade trace'\n"
+          "  --trace-limit SIZE      end the trace at this size, the guest goes on; default 1G\n"
           "  --log WHAT[:FILE]       log blocks,exits,faults,mmu,devices or all; to stderr or FILE\n"
           "\n"
           "Keys on the console: Ctrl-A x leaves, Ctrl-A a sends Ctrl-A, Ctrl-A h helps.\n"

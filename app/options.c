@@ -3,6 +3,7 @@
 #include "app/options.h"
 
 #include "app/parse.h"
+#include "app/trace_file.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -32,6 +33,8 @@ enum option_code {
     OPTION_HASH_EVERY,
     OPTION_HASH_MEMORY,
     OPTION_STOP_AFTER,
+    OPTION_TRACE,
+    OPTION_TRACE_LIMIT,
     OPTION_HELP,
 };
 
@@ -60,6 +63,8 @@ static const struct option long_options[] = {
     {"hash-every", required_argument, NULL, OPTION_HASH_EVERY},
     {"hash-memory", required_argument, NULL, OPTION_HASH_MEMORY},
     {"stop-after", required_argument, NULL, OPTION_STOP_AFTER},
+    {"trace", required_argument, NULL, OPTION_TRACE},
+    {"trace-limit", required_argument, NULL, OPTION_TRACE_LIMIT},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -112,6 +117,14 @@ static int set_hash(struct run_options *options, char *text, struct ringshade_er
     return parse_count(text, &options->config.hash_every, err);
 }
 
+static int set_trace_limit(struct run_options *options, const char *text, struct ringshade_error *err) {
+    if (parse_size(text, &options->trace_limit, err))
+        return -1;
+    if (options->trace_limit < 1u << 20)
+        return parse_error(err, "--trace-limit %s is less than 1M", text);
+    return 0;
+}
+
 static int apply(struct run_options *options, int code, char *value, struct ringshade_error *err) {
     struct ringshade_config *config = &options->config;
     switch (code) {
@@ -134,6 +147,8 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     case OPTION_HASH_EVERY: return set_hash(options, value, err);
     case OPTION_HASH_MEMORY: return parse_count(value, &config->hash_memory, err);
     case OPTION_STOP_AFTER: return parse_count(value, &config->stop_after, err);
+    case OPTION_TRACE: return set_text(&options->trace_path, value, "trace", err);
+    case OPTION_TRACE_LIMIT: return set_trace_limit(options, value, err);
     case OPTION_VERIFY: config->verify = true; return 0;
     case OPTION_NO_LINK: config->no_link = true; return 0;
     case OPTION_NO_REBOOT: config->no_reboot = true; return 0;
@@ -159,6 +174,7 @@ static int check(const struct run_options *options, struct ringshade_error *err)
 int options_parse(struct run_options *options, int argc, char **argv, struct ringshade_error *err) {
     *options = (struct run_options){.config = ringshade_default_config()};
     options->config.serial = RINGSHADE_SERIAL_STDIO;
+    options->trace_limit = TRACE_FILE_LIMIT;
     options->guest.modules = options->modules;
     optind = 0; // 0, not 1: glibc starts over, for a second call
     opterr = 0;

@@ -13,6 +13,8 @@ struct run_options {
     const char *stats_path; // NULL where no statistics were asked for
     const char *log_path;   // NULL means stderr
     const char *hash_path;  // NULL where no hashes were asked for; hash_stream is left to the caller
+    const char *trace_path; // NULL where no trace was asked for; config.trace is left to the caller
+    uint64_t trace_limit;   // bytes
     bool help;              // --help was given: nothing else has been checked
 };
 

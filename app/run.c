@@ -6,6 +6,7 @@
 #include "app/options.h"
 #include "app/output_file.h"
 #include "app/signals.h"
+#include "app/trace_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,7 @@ static int write_stats(const struct ringshade *machine, struct output_file *stat
 // The files that a run writes.
 struct outputs {
     struct output_file stats, log, hash;
+    struct trace_file trace;
 };
 
 // The machine ends before anything is printed: the guest's last output comes first, and the terminal is as it was.
@@ -95,6 +97,8 @@ static int run_loaded(struct ringshade *machine, struct outputs *out) {
         written = fail(&err);
     if (output_file_close(&out->hash, &err))
         written = fail(&err);
+    if (trace_file_close(&out->trace, &err))
+        written = fail(&err);
     return written && end.status == RUN_STATUS_OK ? RUN_STATUS_MONITOR_ERROR : end.status;
 }
 
@@ -102,12 +106,17 @@ static void discard(struct outputs *out) {
     output_file_discard(&out->stats);
     output_file_discard(&out->log);
     output_file_discard(&out->hash);
+    trace_file_discard(&out->trace);
 }
 
 static int create_and_run(struct run_options *options, struct outputs *out) {
     struct ringshade_error err;
     options->config.log_stream = out->log.stream;
     options->config.hash_stream = out->hash.stream;
+    if (options->trace_path) {
+        options->config.trace = trace_file_write;
+        options->config.trace_opaque = &out->trace;
+    }
     struct ringshade *machine = ringshade_create(&options->config, &err);
     if (machine && !ringshade_load(machine, &options->guest, &err))
         return run_loaded(machine, out);
@@ -118,7 +127,7 @@ static int create_and_run(struct run_options *options, struct outputs *out) {
 
 int run_main(int argc, char **argv) {
     struct run_options options;
-    struct outputs out = {0};
+    struct outputs out = {.trace.fd = -1};
     struct ringshade_error err;
     if (options_parse(&options, argc, argv, &err))
         return fail(&err);
@@ -128,7 +137,8 @@ int run_main(int argc, char **argv) {
     }
     if (output_file_open(&out.stats, "statistics file", options.stats_path, &err) ||
         output_file_open(&out.log, "log file", options.log_path, &err) ||
-        output_file_open(&out.hash, "hash file", options.hash_path, &err)) {
+        output_file_open(&out.hash, "hash file", options.hash_path, &err) ||
+        trace_file_open(&out.trace, options.trace_path, options.trace_limit, &err)) {
         discard(&out);
         return fail(&err);
     }

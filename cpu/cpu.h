@@ -29,6 +29,45 @@ struct cpu_clock {
     uint64_t (*reached)(void *opaque, uint64_t instructions);
 };
 
+// ---- The trace of a run (trace.c): what vcpu_run gives to whoever asked for it in cpu_config.trace
+
+// A block that has just been translated, before it runs for the first time. Its number is one more than that of the
+// block before; the first is 0.
+struct cpu_trace_block {
+    uint32_t id;
+    uint32_t linear; // address of its first instruction
+    uint32_t frame;  // guest-physical page
+    uint32_t mode;   // enum mode_bit of translator/abi.h
+    uint32_t host_size, guest_size;                // bytes
+    uint32_t insns, identity, inlined, callouts; // instructions; the last three are parts of the first
+    const uint8_t *bytes;                          // guest_size of them; only during the call
+};
+
+// A record is a 64-bit word: the number of a block that began to run, and in bits 32-63 the linear address of the page
+// that it began in. With bit 31 set it is an event: enum cpu_trace_event in bits 24-30, `info` in bits 0-23, a linear
+// address in bits 32-63; behind it come a word with `a` in the lower and `b` in the upper half, and one with the time.
+#define CPU_TRACE_EVENT       0x80000000u
+#define CPU_TRACE_EVENT_WORDS 3
+enum cpu_trace_event {
+    CPU_TRACE_CALLOUT,   // info: its number; a, b: its arguments; address: of the instruction
+    CPU_TRACE_FAULT,     // an exception is delivered: info: vector; a: error code; b: CR2 of a page fault
+    CPU_TRACE_INTERRUPT, // info: vector, 2 for an NMI; address: where
+    CPU_TRACE_SHADOW,    // a page of the window was missing: info: 1 for a write; a: address of the access
+    CPU_TRACE_MODE,      // info: the new CPL; a: the new mode (enum mode_bit), b: the one before; address: where
+    CPU_TRACE_SPACE,     // a: the new CR3; b: the one before
+    CPU_TRACE_EVENTS,
+};
+
+// Times are cycles of the host's time-stamp counter since the vCPU was created, or, under the virtual clock, guest
+// instructions. Each function returns 0, or -1: then the trace ends and the guest goes on without it.
+struct cpu_trace {
+    int (*block)(void *opaque, const struct cpu_trace_block *block);
+    // `count` words, the newest first; called when there are many of them, every few hundredths of a second, and at the
+    // end of vcpu_run. `lost` counts events since the creation for which there was no room.
+    int (*records)(void *opaque, const uint64_t *words, size_t count, uint64_t lost, uint64_t time);
+    void *opaque;
+};
+
 struct cpu_config {
     struct ram *ram;
     struct io_bus *io;
@@ -56,6 +95,7 @@ struct cpu_config {
     // need.
     uint64_t (*idle_begin)(void *opaque);
     void (*idle_end)(void *opaque);
+    const struct cpu_trace *trace; // NULL: nothing is traced
     const struct cpu_clock *clock; // NULL: time is the host's; else it is counted in guest instructions
     void *opaque;
 };

@@ -3,6 +3,7 @@
 #include "cpu/fx_image.h"
 #include "cpu/semantics.h"
 #include "cpu/stubs.h"
+#include "cpu/trace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,10 @@ struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
     v->abi.writeback_entry = (uint64_t)(uintptr_t)engine_writeback;
     v->abi.gate_slow_entry = (uint64_t)(uintptr_t)engine_gate_slow;
     v->abi.exit_entry = (uint64_t)(uintptr_t)engine_exit;
+    if (trace_create(v, err) < 0) {
+        vcpu_destroy(v);
+        return NULL;
+    }
     vcpu_reset(v);
     return v;
 }
@@ -126,6 +131,7 @@ void vcpu_destroy(struct vcpu *v) {
     if (!v)
         return;
     struct engine *e = v->engine;
+    trace_destroy(v);
     if (e) {
         if (v->mmu)
             mmu_destroy(v->mmu);

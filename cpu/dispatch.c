@@ -2,6 +2,7 @@
 // translates the block at EIP and enters it. The guest's FPU state is parked whenever this runs.
 #include "cpu/engine.h"
 #include "cpu/stubs.h"
+#include "cpu/trace.h"
 
 #include <string.h>
 
@@ -74,6 +75,7 @@ static int verify(struct vcpu *v, const struct translate_input *in, const struct
         .mode = in->mode,
         .live = in->self_checking ? in->live : 0,
         .next_live = in->self_checking ? in->next_live : 0,
+        .trace_id = in->trace_id,
     };
     return verify_block(&check, &v->error);
 }
@@ -90,6 +92,7 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, s
         .self_checking = first->checks,
         .no_split_locks = e->no_split_locks,
         .live = (uint64_t)(uintptr_t)first->host,
+        .trace_id = v->trace.blocks,
     };
     memcpy(in.stub, e->stub, sizeof in.stub);
     snapshot(v, first, in.offset, e->page);
@@ -141,6 +144,8 @@ static struct block *translate(struct vcpu *v, uint32_t linear, uint32_t mode, s
     if (in.self_checking)
         block_set_self_checking(block);
     count_block(v, &e->out);
+    if (v->trace.on)
+        trace_block(v, block, linear, &e->out);
     v->translate_cycles += __builtin_ia32_rdtsc() - start;
     log_line(v->log, LOG_BLOCKS, "block %08x frame %05x mode %08x: %u instructions, %u bytes at %08x", linear,
              first->frame, mode, e->out.insns, e->out.host_size, block->host);
@@ -299,6 +304,8 @@ static void run_block(struct vcpu *v) {
     e->last_callout = CALLOUT_COUNT;
     if (v->ignne)
         engine_ignne_begin(v);
+    if (v->trace.on)
+        trace_state(v);
     enter(v, block, linear);
     if (v->ignne)
         engine_ignne_end(v, block);
@@ -321,6 +328,8 @@ static bool take_nmi(struct vcpu *v) {
     e->halted = false;
     v->nmi_blocked = true;
     v->stats->interrupts++;
+    if (v->trace.on)
+        trace_event(v, CPU_TRACE_INTERRUPT, VECTOR_NMI, cpu_linear_eip(v), 0, 0, trace_time(v));
     log_line(v->log, LOG_FAULTS, "NMI at %04x:%08x", v->seg[CPU_SEG_CS].selector, v->abi.eip);
     if (cpu_deliver_interrupt(v, VECTOR_NMI) < 0)
         engine_stop(v, CPU_STOP_TRIPLE_FAULT);
@@ -334,6 +343,8 @@ static bool take_interrupt(struct vcpu *v) {
     e->halted = false;
     uint8_t vector = v->config.acknowledge(v->config.opaque);
     v->stats->interrupts++;
+    if (v->trace.on)
+        trace_event(v, CPU_TRACE_INTERRUPT, vector, cpu_linear_eip(v), 0, 0, trace_time(v));
     log_line(v->log, LOG_FAULTS, "interrupt %02x at %04x:%08x", vector, v->seg[CPU_SEG_CS].selector, v->abi.eip);
     if (cpu_deliver_interrupt(v, vector) < 0)
         engine_stop(v, CPU_STOP_TRIPLE_FAULT);
@@ -353,6 +364,7 @@ static void review_forms(struct vcpu *v) {
 static bool serve(struct vcpu *v) {
     struct engine *e = v->engine;
     clock_serve(v);
+    trace_serve(v);
     v->abi.request = ABI_REQUEST_NONE;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     v->abi.live_root = (uint64_t)(uintptr_t)e->root->map;
@@ -425,6 +437,7 @@ enum cpu_stop vcpu_run(struct vcpu *v) {
     }
     __atomic_store_n(&e->running, 0, __ATOMIC_SEQ_CST);
     engine_serve_dma(v);
+    trace_flush(v);
     host_signals_remove(v);
     count_time(v, engine_now_ns() - start, __builtin_ia32_rdtsc() - first);
     return e->why;

@@ -2,6 +2,7 @@
 // 6.15. Light code: general registers only, no library calls. Nothing of the processor's state changes before every
 // check and every push of the delivery has succeeded.
 #include "cpu/semantics.h"
+#include "cpu/trace.h"
 
 #define IDT_ERROR 2u // the IDT bit of an error code
 
@@ -178,6 +179,8 @@ int cpu_deliver_fault(struct vcpu *v) {
         unsigned first = v->fault.vector;
         if (first == CPU_FAULT_STOP)
             return 0;
+        if (v->trace.on)
+            trace_fault(v);
         if (first == VECTOR_PF)
             v->cr2 = v->fault.cr2;
         // #DB is a trap here, or an instruction breakpoint, #DF an abort; every other exception is a fault and resumes

@@ -5,6 +5,7 @@
 // A synchronous signal from translated code interrupts no C code, so its handler may call anything; the kick handler
 // may only do so in that case too.
 #include "cpu/engine.h"
+#include "cpu/trace.h"
 
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -166,6 +167,13 @@ static bool faults_often(struct vcpu *v, const struct block *block, const struct
            !(v->config.ablate & ABLATE_FORM_CHANGE);
 }
 
+static void note_shadow_fault(struct vcpu *v, const greg_t *regs, uint32_t linear, const struct block *block,
+                              const struct block_mark *mark) {
+    uint64_t time = trace_time(v) - (v->clock.counts ? block_insns_from(block, mark->guest) : 0);
+    trace_event(v, CPU_TRACE_SHADOW, (regs[REG_ERR] & ERROR_WRITE) != 0, (uint32_t)regs[REG_R11] + mark->guest, linear,
+                0, time);
+}
+
 static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const struct block *block,
                           const struct block_mark *mark) {
     uint32_t linear;
@@ -186,6 +194,8 @@ static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const 
     }
     struct mmu_fault fault;
     v->stats->shadow_faults++;
+    if (v->trace.on)
+        note_shadow_fault(v, regs, linear, block, mark);
     switch (window_fault(v->mmu, linear, regs[REG_ERR] & ERROR_WRITE, cpu_user(v), &fault)) {
     case WINDOW_MAPPED: break;
     case WINDOW_SOFT: soften(v, regs, block, mark); break;

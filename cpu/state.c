@@ -44,7 +44,7 @@ uint32_t cpu_linear_eip(const struct vcpu *v) {
 }
 
 void cpu_control_update(struct vcpu *v) {
-    uint32_t mode = v->clock.counts ? MODE_COUNTED : 0;
+    uint32_t mode = (v->clock.counts ? MODE_COUNTED : 0u) | (v->trace.on ? MODE_TRACED : 0u);
     if (v->cr0 & (CR0_EM | CR0_TS))
         mode |= MODE_X87_NM;
     if ((v->cr0 & CR0_MP) && (v->cr0 & CR0_TS))

@@ -134,6 +134,19 @@ struct vcpu_clock {
     uint64_t next_reached; // when config.clock->reached is due
 };
 
+// The trace (trace.h); all of it 0 where none is written.
+struct vcpu_trace {
+    bool on;
+    bool failed;       // whoever takes the records wants no more
+    uint32_t blocks;   // number of the next block
+    uint32_t mode;     // as the last event said
+    uint32_t cr3;      // likewise
+    uint64_t start;    // host TSC
+    uint64_t flushed;  // host TSC of the last time that records were handed over
+    uint64_t lost;     // events without room
+    uint64_t *storage; // of the ring
+};
+
 // What the fast path of a segment load remembers: descriptor bytes last loaded through a selector, at which privilege.
 struct segment_memo {
     uint16_t selector;
@@ -190,6 +203,7 @@ struct vcpu {
     bool user_open;        // under SMAP: explicit accesses reach user pages now (CPL 0 to 2 with EFLAGS.AC)
     struct tsc_rate tsc_rate;
     struct vcpu_clock clock;
+    struct vcpu_trace trace;
     bool a20;
     bool nmi_blocked;      // an NMI was taken, and no IRET has been executed since
     bool ignne;            // IGNNE# is asserted

@@ -103,6 +103,10 @@ struct ringshade_config {
     bool gdb_no_wait;        // the guest runs at once; else it waits for the debugger before its first instruction
     const char *log_topics;  // NULL or a comma-separated list: blocks, exits, faults, mmu, devices, all
     FILE *log_stream;        // where the log goes, from the first run on; NULL means stderr. Stays the caller's
+    // NULL, or what takes a trace of the run (docs/trace.md): called on the thread of ringshade_run, first with its
+    // header, then with whole chunks. Returns 0, or -1: the trace ends, the guest goes on at full speed.
+    int (*trace)(void *opaque, const void *data, size_t size);
+    void *trace_opaque;
     enum ringshade_clock clock;
     int64_t rtc; // the date at the start, in seconds since 1970 (UTC), or RINGSHADE_RTC_DEFAULT
     // Only with the virtual clock; counts are of guest instructions, 0 means never.

@@ -6,6 +6,7 @@
 #include "base/stats.h"
 #include "machine/guest.h"
 #include "machine/pc.h"
+#include "machine/trace_encoder.h"
 #include "ringshade.h"
 
 #include <stdatomic.h>
@@ -33,6 +34,7 @@ struct ringshade {
     struct guest guest;
     bool has_guest;
     struct event_timer timeout;
+    struct trace_encoder *trace; // NULL unless it was asked for
     struct gdb_server *gdb; // NULL unless it was asked for
     atomic_uint events;     // enum machine_event
     uint8_t debug_exit;     // last value; written on the vCPU's thread

@@ -152,6 +152,7 @@ static int create_core(struct pc *pc, const struct pc_config *config, struct err
         .unlock = unlock,
         .idle_begin = idle_begin,
         .idle_end = idle_end,
+        .trace = config->trace,
         .clock = config->virtual_clock ? &virtual_clock : NULL,
         .opaque = pc,
     };

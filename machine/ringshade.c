@@ -127,6 +127,12 @@ static int create(struct ringshade *machine, struct error *err) {
     machine->serial_spec = serial_spec(config);
     if (!machine->serial_spec)
         return error_set(err, "out of memory");
+    if (config->trace) {
+        machine->trace = trace_encoder_create(config->clock == RINGSHADE_CLOCK_VIRTUAL, &machine->stats, config->trace,
+                                              config->trace_opaque, err);
+        if (!machine->trace)
+            return -1;
+    }
     struct pc_config pc = {
         .memory = (config->memory + RINGSHADE_MEMORY_STEP - 1) / RINGSHADE_MEMORY_STEP * RINGSHADE_MEMORY_STEP,
         .policy = policy_of(config->mmu),
@@ -143,6 +149,7 @@ static int create(struct ringshade *machine, struct error *err) {
         .stats = &machine->stats,
         .debug_exit = on_debug_exit,
         .quit = on_quit,
+        .trace = machine->trace ? &machine->trace->cpu : NULL,
         .virtual_clock = config->clock == RINGSHADE_CLOCK_VIRTUAL,
         .rtc_start = rtc_start(config),
         .reached = on_reached,
@@ -176,6 +183,7 @@ void ringshade_destroy(struct ringshade *machine) {
     gdb_server_destroy(machine->gdb);
     machine->gdb = NULL;
     pc_destroy(&machine->pc);
+    trace_encoder_destroy(machine->trace);
     guest_close(&machine->guest);
     free(machine->serial_spec);
     free(machine);
@@ -321,6 +329,8 @@ enum ringshade_stop ringshade_run(struct ringshade *machine) {
     if (machine->gdb)
         gdb_server_ended(machine->gdb, debugger_status(machine));
     state_trace_end(machine);
+    if (machine->trace)
+        trace_encoder_stop(machine->trace, machine->stop);
     machine->ns_run += event_loop_now(machine->pc.loop) - start;
     disarm_timeout(machine);
     if (machine->stop == RINGSHADE_STOP_TIMEOUT)
