@@ -6,13 +6,15 @@
 void help_print(FILE *out) {
     fputs("Usage: ringshade run --kernel FILE [OPTION]...\n"
           "       ringshade explain [OPTION]... FILE|-\n"
+          "       ringshade trace [OPTION]... FILE\n"
           "       ringshade --help | --version\n"
           "\n"
           "Ringshade runs an unmodified 32-bit PC operating system in an ordinary process, by translating its code.\n"
           "\n"
           "Commands:\n"
           "  run      boot a kernel; 'ringshade run --help' lists the options\n"
-          "  explain  show what machine code becomes, and why; 'ringshade explain --help' lists the options\n",
+          "  explain  show what machine code becomes, and why; 'ringshade explain --help' lists the options\n"
+          "  trace    show what ran, from a file that 'run --trace' wrote; 'ringshade trace --help' lists the options\n",
           out);
 }
 
@@ -73,6 +75,24 @@ void help_print_explain(FILE *out) {
           "  --mode 32|16|real          the size of the code, in protected mode or in real mode; default 32\n"
           "  --cpl 0|1|2|3              the privilege that it runs with (IOPL is 0); default 0\n"
           "  --mmu direct|soft          the form of its memory operands; default direct\n",
+          out);
+}
+
+void help_print_trace(FILE *out) {
+    fputs("Usage: ringshade trace [OPTION]... FILE\n"
+          "\n"
+          "Counts what is in FILE, which 'ringshade run --trace FILE' wrote; or one of\n"
+          "  --list                 print the records, one a line\n"
+          "  --hot N                the N blocks in which most instructions ran, with their code\n"
+          "\n"
+          "  --kind KIND[,...]      only block, callout, fault, interrupt, shadow, mode, space, sample\n"
+          "  --address FROM[-TO]    only at linear addresses from FROM to TO, hexadecimal\n"
+          "  --cpl 0|1|2|3          only at this privilege\n"
+          "  --time FROM-TO         only then: seconds, or instructions for a run with --clock virtual\n"
+          "  --limit N              with --list: at most N lines\n"
+          "  --host                 with --hot: the host code, too\n"
+          "  --json                 as JSON; with --list an object a line\n"
+          "  --partial              read a trace whose run was killed, as far as it goes\n",
           out);
 }
 

@@ -2,6 +2,7 @@
 #include "app/explain.h"
 #include "app/help.h"
 #include "app/run.h"
+#include "app/trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,8 @@ int main(int argc, char **argv) {
         return run_main(argc - 1, argv + 1);
     if (!strcmp(command, "explain"))
         return explain_main(argc - 1, argv + 1);
+    if (!strcmp(command, "trace"))
+        return trace_main(argc - 1, argv + 1);
     if (!strcmp(command, "--help") || !strcmp(command, "-h") || !strcmp(command, "help")) {
         help_print(stdout);
         return RUN_STATUS_OK;
