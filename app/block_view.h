@@ -15,9 +15,9 @@ struct block_view_line {
     unsigned length;        // bytes of the instruction
     const char *class_name; // translator/table.h
     const char *kind_name;
-    const char *why;        // the table's reason, or NULL
-    char text[128];         // the guest instruction
-    char *host;             // lines of host code, each with a newline; "" if there is none
+    const char *why; // the table's reason, or NULL
+    char text[128];  // the guest instruction
+    char *host;      // lines of host code, each with a newline; "" if there is none
 };
 
 struct block_view {

@@ -4,18 +4,19 @@
 #include "ringshade.h"
 
 void help_print(FILE *out) {
-    fputs("Usage: ringshade run --kernel FILE [OPTION]...\n"
-          "       ringshade explain [OPTION]... FILE|-\n"
-          "       ringshade trace [OPTION]... FILE\n"
-          "       ringshade --help | --version\n"
-          "\n"
-          "Ringshade runs an unmodified 32-bit PC operating system in an ordinary process, by translating its code.\n"
-          "\n"
-          "Commands:\n"
-          "  run      boot a kernel; 'ringshade run --help' lists the options\n"
-          "  explain  show what machine code becomes, and why; 'ringshade explain --help' lists the options\n"
-          "  trace    show what ran, from a file that 'run --trace' wrote; 'ringshade trace --help' lists the options\n",
-          out);
+    fputs(
+        "Usage: ringshade run --kernel FILE [OPTION]...\n"
+        "       ringshade explain [OPTION]... FILE|-\n"
+        "       ringshade trace [OPTION]... FILE\n"
+        "       ringshade --help | --version\n"
+        "\n"
+        "Ringshade runs an unmodified 32-bit PC operating system in an ordinary process, by translating its code.\n"
+        "\n"
+        "Commands:\n"
+        "  run      boot a kernel; 'ringshade run --help' lists the options\n"
+        "  explain  show what machine code becomes, and why; 'ringshade explain --help' lists the options\n"
+        "  trace    show what ran, from a file that 'run --trace' wrote; 'ringshade trace --help' lists the options\n",
+        out);
 }
 
 void help_print_run(FILE *out) {

@@ -70,6 +70,7 @@ void signals_install(void) {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT, SIGSYS};
     state.is_terminal = tcgetattr(STDIN_FILENO, &state.terminal) == 0;
     catch_signal(SIGPIPE, SIG_IGN); // a reader of the serial output that goes away is no reason to die
+    catch_signal(SIGXFSZ, SIG_IGN); // a file that must not grow is one that cannot be written
     catch_signal(SIGINT, on_stop_signal);
     catch_signal(SIGTERM, on_stop_signal);
     catch_signal(SIGCONT, on_continue);

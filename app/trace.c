@@ -36,18 +36,12 @@ enum {
 };
 
 static const struct option long_options[] = {
-    {"list", no_argument, NULL, OPTION_LIST},
-    {"limit", required_argument, NULL, OPTION_LIMIT},
-    {"hot", required_argument, NULL, OPTION_HOT},
-    {"host", no_argument, NULL, OPTION_HOST},
-    {"kind", required_argument, NULL, OPTION_KIND},
-    {"address", required_argument, NULL, OPTION_ADDRESS},
-    {"cpl", required_argument, NULL, OPTION_CPL},
-    {"time", required_argument, NULL, OPTION_TIME},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"partial", no_argument, NULL, OPTION_PARTIAL},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
+    {"list", no_argument, NULL, OPTION_LIST},       {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"hot", required_argument, NULL, OPTION_HOT},   {"host", no_argument, NULL, OPTION_HOST},
+    {"kind", required_argument, NULL, OPTION_KIND}, {"address", required_argument, NULL, OPTION_ADDRESS},
+    {"cpl", required_argument, NULL, OPTION_CPL},   {"time", required_argument, NULL, OPTION_TIME},
+    {"json", no_argument, NULL, OPTION_JSON},       {"partial", no_argument, NULL, OPTION_PARTIAL},
+    {"help", no_argument, NULL, OPTION_HELP},       {NULL, 0, NULL, 0},
 };
 
 static int apply(struct trace_options *options, int code, const char *value, struct ringshade_error *err) {

@@ -14,12 +14,12 @@ struct trace_counts {
     struct trace_select select;
     uint64_t events[CPU_TRACE_EVENTS];
     uint64_t callouts[TRACE_CALLOUTS], faults[TRACE_VECTORS], interrupts[TRACE_VECTORS];
-    uint64_t blocks;                             // that ran
+    uint64_t blocks;                                  // that ran
     uint64_t insns, identity, inlined, callout_insns; // in them; the last three are parts of the first
-    uint64_t translations;                       // different blocks among them
-    struct trace_sample last;                    // sample, of all
+    uint64_t translations;                            // different blocks among them
+    struct trace_sample last;                         // sample, of all
     bool stopped;
-    unsigned cause;                              // enum ringshade_stop
+    unsigned cause; // enum ringshade_stop
     // Of the reading itself:
     const struct trace_reader *reader;
     double units; // to select by time: trace_units of the whole trace

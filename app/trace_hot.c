@@ -65,8 +65,9 @@ static void print_text(const struct trace_block *block, const struct block_view 
 static void print_json(const struct block_view *view, FILE *out) {
     fputs(", \"code\": [", out);
     for (unsigned i = 0; i < view->count; i++)
-        fprintf(out, "%s{\"address\": %" PRIu32 ", \"text\": \"%s\", \"class\": \"%s\", \"kind\": \"%s\"}", i ? ", " : "",
-                view->lines[i].linear, view->lines[i].text, view->lines[i].class_name, view->lines[i].kind_name);
+        fprintf(out, "%s{\"address\": %" PRIu32 ", \"text\": \"%s\", \"class\": \"%s\", \"kind\": \"%s\"}",
+                i ? ", " : "", view->lines[i].linear, view->lines[i].text, view->lines[i].class_name,
+                view->lines[i].kind_name);
     fputs("]}", out);
 }
 

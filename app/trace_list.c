@@ -13,7 +13,8 @@ static bool begin(struct trace_list *l, unsigned kind, const char *name, uint32_
     l->left--;
     bool whole = l->reader->header.clock == TRACE_CLOCK_INSTRUCTIONS;
     if (l->json)
-        fprintf(l->out, whole ? "{\"time\": %.0f, \"kind\": \"%s\"" : "{\"time\": %.9f, \"kind\": \"%s\"", seconds, name);
+        fprintf(l->out, whole ? "{\"time\": %.0f, \"kind\": \"%s\"" : "{\"time\": %.9f, \"kind\": \"%s\"", seconds,
+                name);
     else
         fprintf(l->out, whole ? "%14.0f  %-9s" : "%14.6f  %-9s", seconds, name);
     if (kind != TRACE_KIND_SAMPLE)
@@ -47,7 +48,9 @@ static void print_text(struct trace_list *l, const struct trace_event *e) {
         break;
     case CPU_TRACE_INTERRUPT: fprintf(l->out, " vector %02" PRIx32, e->info); break;
     case CPU_TRACE_SHADOW: fprintf(l->out, " %s %08" PRIx32, e->info ? "write" : "read", e->a); break;
-    case CPU_TRACE_MODE: fprintf(l->out, " cpl %" PRIu32 ", mode %08" PRIx32 " was %08" PRIx32, e->info, e->a, e->b); break;
+    case CPU_TRACE_MODE:
+        fprintf(l->out, " cpl %" PRIu32 ", mode %08" PRIx32 " was %08" PRIx32, e->info, e->a, e->b);
+        break;
     case CPU_TRACE_SPACE: fprintf(l->out, " cr3 %08" PRIx32 " was %08" PRIx32, e->a, e->b); break;
     case CPU_TRACE_EVENTS: break;
     }

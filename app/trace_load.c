@@ -45,7 +45,7 @@ static int next_chunk(struct trace_reader *reader, const struct source *source, 
         return 0;
     bool whole = got == sizeof chunk;
     if (whole && trace_reader_check_chunk(reader, &chunk, err))
-        return source->partial ? 0 : wrong(source, err);
+        return wrong(source, err);
     whole = whole && fread(source->records, 1, chunk.size, source->in) == chunk.size;
     if (ferror(source->in))
         return fail(source, err, strerror(errno));

@@ -11,14 +11,14 @@
 
 // A translation, and how often it ran.
 struct trace_block {
-    uint32_t linear; // address of its first instruction when it was translated
-    uint32_t frame;  // guest-physical page
-    uint32_t mode;   // enum mode_bit of translator/abi.h
+    uint32_t linear;                             // address of its first instruction when it was translated
+    uint32_t frame;                              // guest-physical page
+    uint32_t mode;                               // enum mode_bit of translator/abi.h
     uint32_t host_size, guest_size;              // bytes
     uint32_t insns, identity, inlined, callouts; // instructions; the last three are parts of the first
     const uint8_t *bytes;                        // guest_size of them
     uint64_t runs;
-    uint64_t chosen; // runs that a filter let through, for the visitor
+    uint64_t chosen;     // runs that a filter let through, for the visitor
     uint32_t page, next; // the reader's: where it ran last, what ran behind it
 };
 
@@ -48,10 +48,10 @@ struct trace_reader {
     struct trace_visitor visitor;
     struct trace_block *blocks;
     uint32_t block_count, room;
-    uint32_t last;    // the block that ran last, or UINT32_MAX
-    uint32_t chunks;  // read so far
-    uint64_t time;    // of the last record that has one
-    uint64_t insns;   // of all blocks that ran so far
+    uint32_t last;   // the block that ran last, or UINT32_MAX
+    uint32_t chunks; // read so far
+    uint64_t time;   // of the last record that has one
+    uint64_t insns;  // of all blocks that ran so far
 };
 
 void trace_reader_begin(struct trace_reader *reader, const struct trace_visitor *visitor);

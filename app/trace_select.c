@@ -28,9 +28,9 @@ int trace_select_kinds(struct trace_select *select, const char *text, struct rin
         size_t length = strcspn(at, ",");
         int kind = kind_of(at, length);
         if (kind < 0)
-            return parse_error(err,
-                               "--kind %s: '%.*s' is not block, callout, fault, interrupt, shadow, mode, space or sample",
-                               text, (int)length, at);
+            return parse_error(
+                err, "--kind %s: '%.*s' is not block, callout, fault, interrupt, shadow, mode, space or sample", text,
+                (int)length, at);
         select->kinds |= 1u << kind;
         if (!at[length])
             return 0;

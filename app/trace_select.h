@@ -7,9 +7,9 @@
 enum { TRACE_KIND_BLOCK = 16, TRACE_KIND_SAMPLE }; // behind enum cpu_trace_event
 
 struct trace_select {
-    uint32_t kinds;    // bit n: enum cpu_trace_event or TRACE_KIND_*
-    uint32_t from, to; // linear addresses, inclusive
-    int cpl;           // -1: any
+    uint32_t kinds;            // bit n: enum cpu_trace_event or TRACE_KIND_*
+    uint32_t from, to;         // linear addresses, inclusive
+    int cpl;                   // -1: any
     double time_from, time_to; // seconds, or instructions under the virtual clock
 };
 

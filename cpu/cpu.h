@@ -35,12 +35,12 @@ struct cpu_clock {
 // block before; the first is 0.
 struct cpu_trace_block {
     uint32_t id;
-    uint32_t linear; // address of its first instruction
-    uint32_t frame;  // guest-physical page
-    uint32_t mode;   // enum mode_bit of translator/abi.h
-    uint32_t host_size, guest_size;                // bytes
+    uint32_t linear;                             // address of its first instruction
+    uint32_t frame;                              // guest-physical page
+    uint32_t mode;                               // enum mode_bit of translator/abi.h
+    uint32_t host_size, guest_size;              // bytes
     uint32_t insns, identity, inlined, callouts; // instructions; the last three are parts of the first
-    const uint8_t *bytes;                          // guest_size of them; only during the call
+    const uint8_t *bytes;                        // guest_size of them; only during the call
 };
 
 // A record is a 64-bit word: the number of a block that began to run, and in bits 32-63 the linear address of the page

@@ -5,7 +5,7 @@
 
 #include <sys/mman.h>
 
-#define ROOM_MIN     64          // words that are free whenever the dispatcher enters a block
+#define ROOM_MIN     64           // words that are free whenever the dispatcher enters a block
 #define FLUSH_CYCLES (1ull << 26) // host TSC cycles, some 20 ms, after which records are handed over anyway
 #define STORAGE_SIZE ((TRACE_RING + TRACE_RESERVE) * sizeof(uint64_t))
 
@@ -109,7 +109,7 @@ void trace_block(struct vcpu *v, const struct block *block, uint32_t linear, con
         .insns = out->insns,
         .identity = out->identity,
         .inlined = out->inlined,
-        .callouts = out->callouts,
+        .callouts = out->called,
         .bytes = block->guest_bytes,
     };
     v->trace.failed |= trace->block(trace->opaque, &told) < 0 || ++v->trace.blocks == TRACE_EVENT;

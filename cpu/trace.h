@@ -1,5 +1,5 @@
-// The trace of a run: traced blocks (translator/record.h) and the monitor's C code write records into one ring, from its
-// end to its beginning; the dispatcher hands them over and empties it. abi.trace_room counts what blocks may still
+// The trace of a run: traced blocks (translator/record.h) and the monitor's C code write records into one ring, from
+// its end to its beginning; the dispatcher hands them over and empties it. abi.trace_room counts what blocks may still
 // write; events of the monitor may go below zero, into a reserve. Nothing here runs, and no block records anything,
 // where no trace was asked for: the stubs then call exits.c directly. docs/trace.md
 #ifndef CPU_TRACE_H

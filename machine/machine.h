@@ -35,12 +35,12 @@ struct ringshade {
     bool has_guest;
     struct event_timer timeout;
     struct trace_encoder *trace; // NULL unless it was asked for
-    struct gdb_server *gdb; // NULL unless it was asked for
-    atomic_uint events;     // enum machine_event
-    uint8_t debug_exit;     // last value; written on the vCPU's thread
-    uint64_t ns_run;        // wall time of all runs
-    uint64_t resets;        // restarts because the guest asked for one
-    bool has_stopped;       // stop is meaningful
+    struct gdb_server *gdb;      // NULL unless it was asked for
+    atomic_uint events;          // enum machine_event
+    uint8_t debug_exit;          // last value; written on the vCPU's thread
+    uint64_t ns_run;             // wall time of all runs
+    uint64_t resets;             // restarts because the guest asked for one
+    bool has_stopped;            // stop is meaningful
     enum ringshade_stop stop;
     struct error stop_text;
 };

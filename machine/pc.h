@@ -21,8 +21,8 @@ struct pc_config {
     bool verify, no_link;
     uint32_t ablate;    // enum ablate
     const struct cpu_trace *trace; // NULL: nothing is traced
-    bool virtual_clock; // time is counted in guest instructions (cpu/cpu.h)
-    int64_t rtc_start;  // seconds since 1970 (UTC), or MC146818_HOST_TIME
+    bool virtual_clock;            // time is counted in guest instructions (cpu/cpu.h)
+    int64_t rtc_start;             // seconds since 1970 (UTC), or MC146818_HOST_TIME
     uint32_t cache_mib;
     bool smep, smap, avx; // announced by CPUID
     bool dma_test, nmi_test;

@@ -14,12 +14,12 @@ struct trace_encoder {
     const struct stats *stats;
     enum trace_clock clock;
     bool failed;
-    uint32_t *next, *page;          // by number: the block that came after it last, where it ran last
-    uint32_t blocks, room;          // numbers given; of the two arrays
-    uint32_t last;                  // the block that ran last, or UINT32_MAX
-    uint32_t run;                   // predicted blocks not written yet
-    uint64_t time, start_ns;        // of the last time written; CLOCK_MONOTONIC
-    struct trace_chunk chunk;       // its records:
+    uint32_t *next, *page;    // by number: the block that came after it last, where it ran last
+    uint32_t blocks, room;    // numbers given; of the two arrays
+    uint32_t last;            // the block that ran last, or UINT32_MAX
+    uint32_t run;             // predicted blocks not written yet
+    uint64_t time, start_ns;  // of the last time written; CLOCK_MONOTONIC
+    struct trace_chunk chunk; // its records:
     uint8_t records[TRACE_CHUNK_MAX];
 };
 

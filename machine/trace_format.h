@@ -5,11 +5,11 @@
 
 #include <stdint.h>
 
-#define TRACE_VERSION    1
-#define TRACE_MAGIC      "RSHTRACE"   // 8 bytes, without the NUL
-#define TRACE_CHUNK      0x4b435352u  // "RSCK"
-#define TRACE_CHUNK_MAX  (256u << 10) // bytes of a chunk's records
-#define TRACE_BLOCK_MAX  960u         // guest bytes of a block
+#define TRACE_VERSION   1
+#define TRACE_MAGIC     "RSHTRACE"   // 8 bytes, without the NUL
+#define TRACE_CHUNK     0x4b435352u  // "RSCK"
+#define TRACE_CHUNK_MAX (256u << 10) // bytes of a chunk's records
+#define TRACE_BLOCK_MAX 960u         // guest bytes of a block
 
 enum trace_clock { TRACE_CLOCK_HOST, TRACE_CLOCK_INSTRUCTIONS, TRACE_CLOCKS };
 

@@ -71,7 +71,7 @@ struct vcpu_abi {
     uint64_t writeback_entry;
     uint64_t gate_slow_entry;
     uint64_t exit_entry;
-    int64_t budget; // MODE_COUNTED: instructions that blocks may still begin; see charge.h
+    int64_t budget;      // MODE_COUNTED: instructions that blocks may still begin; see charge.h
     int64_t trace_room;  // MODE_TRACED: records that blocks may still write; see record.h
     uint64_t trace_ring; // where they go: record trace_room - 1 comes next
     uint8_t fx[512] __attribute__((aligned(64)));

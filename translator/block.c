@@ -91,6 +91,8 @@ static void emit_kind(struct tctx *t, const struct table_row *row) {
 
 static void emit_insn(struct tctx *t) {
     uint32_t before = emit_offset(&t->e);
+    const struct translate_output *out = t->out;
+    uint32_t copied = out->identity + out->inlined, called = out->callouts;
     t->wrote = false;
     t->out->insns++;
     mark_begin(t, MARK_INSN, 0, false);
@@ -101,6 +103,7 @@ static void emit_insn(struct tctx *t) {
     else
         emit_kind(t, row);
     t->cut |= row->ends;
+    t->out->called += out->callouts != called && out->identity + out->inlined == copied;
     if (emit_offset(&t->e) == before)
         emit_nop(&t->e, 1); // every instruction has an address of its own
 }
@@ -205,7 +208,7 @@ enum translate_status translate_block(const struct translate_input *in, struct t
     t.e = (struct emitter){
         .start = in->code_rw, .cur = in->code_rw, .end = in->code_rw + in->capacity, .rx = in->code_rx};
     memset(out, 0, offsetof(struct translate_output, exits));
-    out->insns = out->identity = out->inlined = out->callouts = 0;
+    out->insns = out->identity = out->inlined = out->callouts = out->called = 0;
     out->operands_direct = out->operands_soft = 0;
 
     enum decode_status status = decode_next(&t, in->offset);

@@ -1,7 +1,7 @@
 // The record of a traced block (MODE_TRACED): behind its entry and its checks it writes its number and its page to the
 // place before abi.trace_room in abi.trace_ring, or leaves for the dispatcher at its first instruction, with nothing
-// done, if there is no room left. A block that is charged too looks for room first and writes behind the charge, so that
-// it is charged and recorded exactly when it runs. docs/trace.md
+// done, if there is no room left. A block that is charged too looks for room first and writes behind the charge, so
+// that it is charged and recorded exactly when it runs. docs/trace.md
 #ifndef TRANSLATOR_RECORD_H
 #define TRANSLATOR_RECORD_H
 

@@ -28,7 +28,7 @@ struct translate_input {
                               // others leaves through STUB_EXIT at its own address: the dispatcher must then kill it
     uint64_t live, next_live; // with self_checking: host addresses at which translated code reads the bytes of the
                               // frame of `page`, and of that of `next`
-    uint32_t trace_id;         // MODE_TRACED: what the block's record names it by, below TRACE_EVENT
+    uint32_t trace_id;        // MODE_TRACED: what the block's record names it by, below TRACE_EVENT
     uint32_t stub[STUB_COUNT]; // addresses of the stubs
     uint8_t *code_rw;          // where to emit
     uint32_t code_rx;          // the address at which that code will run
@@ -69,7 +69,8 @@ struct translate_output {
     uint16_t exit_count, mark_count;
     struct block_exit exits[TRANSLATE_MAX_EXITS];
     struct block_mark marks[TRANSLATE_MAX_MARKS];
-    uint32_t insns, identity, inlined, callouts; // counts of guest instructions
+    uint32_t insns, identity, inlined, callouts; // counts of guest instructions; an inline one may call out, too
+    uint32_t called;                             // those that are a callout and nothing else
     uint32_t operands_direct, operands_soft;
 };
 

@@ -196,9 +196,9 @@ enum verify_sequence {
 };
 
 enum {
-    TAKE_INSNS = 10,                    // of a charge: all but its last
-    CHARGE_INSNS = TAKE_INSNS + 1,      // SEQ_CHARGE
-    RECORD_INSNS = TAKE_INSNS + 7,      // SEQ_RECORD, with CHARGE_INSNS more in a block that is charged
+    TAKE_INSNS = 10,               // of a charge: all but its last
+    CHARGE_INSNS = TAKE_INSNS + 1, // SEQ_CHARGE
+    RECORD_INSNS = TAKE_INSNS + 7, // SEQ_RECORD, with CHARGE_INSNS more in a block that is charged
     RECORD_CHARGED = RECORD_INSNS + CHARGE_INSNS,
 };
 

@@ -281,21 +281,11 @@ void verify_find_sequences(struct verifier *v) {
         uint8_t sequence;
         unsigned (*match)(const struct vinsn *n, unsigned left);
     } all[] = {
-        {SEQ_TRANSFER, match_transfer},
-        {SEQ_LOOKUP, match_lookup},
-        {SEQ_CROSSING, match_crossing},
-        {SEQ_CHARGE, match_charge},
-        {SEQ_RECORD, match_record},
-        {SEQ_COLD, match_cold},
-        {SEQ_STUB_CALL, match_stub_call},
-        {SEQ_BIT_LOCKED, match_bit_locked},
-        {SEQ_SEGMENT_BASE, match_segment_base},
-        {SEQ_LIVE, match_live},
-        {SEQ_COMPARE, match_compare},
-        {SEQ_MASKMOVE, match_mask_move},
-        {SEQ_STRING, match_string},
-        {SEQ_PUSHF, match_pushf},
-        {SEQ_POPF, match_popf},
+        {SEQ_TRANSFER, match_transfer},   {SEQ_LOOKUP, match_lookup},         {SEQ_CROSSING, match_crossing},
+        {SEQ_CHARGE, match_charge},       {SEQ_RECORD, match_record},         {SEQ_COLD, match_cold},
+        {SEQ_STUB_CALL, match_stub_call}, {SEQ_BIT_LOCKED, match_bit_locked}, {SEQ_SEGMENT_BASE, match_segment_base},
+        {SEQ_LIVE, match_live},           {SEQ_COMPARE, match_compare},       {SEQ_MASKMOVE, match_mask_move},
+        {SEQ_STRING, match_string},       {SEQ_PUSHF, match_pushf},           {SEQ_POPF, match_popf},
         {SEQ_RDTSC, match_rdtsc},
     };
     for (unsigned i = 0; i < v->count;) {

@@ -66,12 +66,30 @@ static const char *object(const char *at, int depth) {
     }
 }
 
+static const char *array(const char *at, int depth) {
+    at = blanks(at + 1);
+    if (*at == ']')
+        return at + 1;
+    for (;;) {
+        at = value(blanks(at), depth);
+        if (!at)
+            return NULL;
+        at = blanks(at);
+        if (*at == ']')
+            return at + 1;
+        if (*at++ != ',')
+            return NULL;
+    }
+}
+
 static const char *value(const char *at, int depth) {
     static const char *const words[] = {"true", "false", "null"};
     if (depth == DEPTH_MAX)
         return NULL;
     if (*at == '{')
         return object(at, depth + 1);
+    if (*at == '[')
+        return array(at, depth + 1);
     if (*at == '"')
         return string(at);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)

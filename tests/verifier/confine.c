@@ -283,9 +283,8 @@ static bool room_was_tested(const struct graph *g, int i) {
             return false;
         if (is(g, test, ZYDIS_MNEMONIC_JRCXZ) && is(g, cut, ZYDIS_MNEMONIC_SHRX) && reg_of(g, cut, 0) == RCX &&
             reg_of(g, cut, 1) == R8 && reg_of(g, cut, 2) == R10 && g->node[cut].op[0].size == 64 &&
-            graph_is_mov_imm(g, count, R10, &shift) && shift == 63 &&
-            is_rr(g, save, ZYDIS_MNEMONIC_MOV, R9, RCX, 32) && is_one_less(g, less) &&
-            is_field_load(g, load, R8, FIELD(trace_room)))
+            graph_is_mov_imm(g, count, R10, &shift) && shift == 63 && is_rr(g, save, ZYDIS_MNEMONIC_MOV, R9, RCX, 32) &&
+            is_one_less(g, less) && is_field_load(g, load, R8, FIELD(trace_room)))
             return g->start[g->node[test].at + 2 + g->node[test].op[0].imm.value.u] == i;
     }
     return false;

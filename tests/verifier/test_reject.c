@@ -409,7 +409,8 @@ static void test_charge(void **state) {
     "4d 8b 87 $TRACE_ROOM 4d 8d 40 " less " 41 89 c9 41 ba " sign " c4 c2 ab f7 c8 e3 >>room 44 89 c9 " out            \
     " :room 44 89 c9 "
 #define WRITE_OF(less, number, page)                                                                                   \
-    "4d 8b 87 $TRACE_ROOM 4d 8d 40 " less " 4d 89 87 $TRACE_ROOM 4d 8b 8f $TRACE_RING 41 ba " number " 47 89 14 c1 " page
+    "4d 8b 87 $TRACE_ROOM 4d 8d 40 " less " 4d 89 87 $TRACE_ROOM 4d 8b 8f $TRACE_RING 41 ba " number                   \
+    " 47 89 14 c1 " page
 #define LEAVE  "45 8d 43 00 @jmp=EXIT"
 #define ROOM   ROOM_OF("ff", "3f 00 00 00", LEAVE)
 #define PAGE   "47 89 5c c1 04 "
@@ -507,10 +508,10 @@ static void test_self_check(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_instructions), cmocka_unit_test(test_registers),  cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_vcpu),         cmocka_unit_test(test_lookup),     cmocka_unit_test(test_control),
-        cmocka_unit_test(test_modes),        cmocka_unit_test(test_charge), cmocka_unit_test(test_record),     cmocka_unit_test(test_exits),
-        cmocka_unit_test(test_input),        cmocka_unit_test(test_self_check),
+        cmocka_unit_test(test_instructions), cmocka_unit_test(test_registers), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_vcpu),         cmocka_unit_test(test_lookup),    cmocka_unit_test(test_control),
+        cmocka_unit_test(test_modes),        cmocka_unit_test(test_charge),    cmocka_unit_test(test_record),
+        cmocka_unit_test(test_exits),        cmocka_unit_test(test_input),     cmocka_unit_test(test_self_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
