@@ -7,7 +7,8 @@
 #include <xxhash.h>
 
 #define NONE       UINT32_MAX
-#define NUMBER_MAX 10u // bytes of a number
+#define NUMBER_MAX 10u         // bytes of a number
+#define LATE_NS    1000000000u // a chunk waits so long at most for the records that fill it
 #define RECORD_MAX (1u + 9 * NUMBER_MAX + TRACE_BLOCK_MAX)
 
 _Static_assert(sizeof(struct trace_header) == 64 && sizeof(struct trace_chunk) == 24, "the format");
@@ -21,21 +22,23 @@ static uint64_t now_ns(void) {
 
 // ---- Chunks --------------------------------------------------------------------------------------------------------
 
-static int write_header(struct trace_encoder *e) {
+static void write_header(struct trace_encoder *e) {
     struct trace_header header = {.version = TRACE_VERSION, .header_size = sizeof header, .clock = e->clock};
     memcpy(header.magic, TRACE_MAGIC, sizeof header.magic);
-    return e->write(e->opaque, &header, sizeof header);
+    e->begun = true;
+    e->failed = e->write(e->opaque, &header, sizeof header) < 0;
 }
 
 static void write_chunk(struct trace_encoder *e) {
-    if (e->chunk.index == 0 && !e->failed)
-        e->failed = write_header(e) < 0;
+    if (!e->begun)
+        write_header(e);
     if (!e->chunk.size || e->failed)
         return;
     e->chunk.hash = XXH3_64bits(e->records, e->chunk.size);
     e->failed = e->write(e->opaque, &e->chunk, sizeof e->chunk + e->chunk.size) < 0; // the records follow in memory
     e->chunk.index++;
     e->chunk.size = 0;
+    e->written_ns = now_ns();
 }
 
 static void put_byte(struct trace_encoder *e, unsigned byte) {
@@ -85,6 +88,8 @@ static bool grow(struct trace_encoder *e) {
 
 static int on_block(void *opaque, const struct cpu_trace_block *b) {
     struct trace_encoder *e = opaque;
+    if (!e->begun)
+        write_header(e);
     if (e->blocks == e->room && !grow(e))
         e->failed = true;
     if (e->failed)
@@ -165,6 +170,8 @@ static int on_records(void *opaque, const uint64_t *words, size_t count, uint64_
         }
     }
     put_sample(e, lost, time);
+    if (now_ns() - e->written_ns > LATE_NS)
+        write_chunk(e);
     return e->failed ? -1 : 0;
 }
 
@@ -183,7 +190,7 @@ struct trace_encoder *trace_encoder_create(bool virtual_clock, const struct stat
     e->opaque = opaque;
     e->stats = stats;
     e->last = NONE;
-    e->start_ns = now_ns();
+    e->start_ns = e->written_ns = now_ns();
     e->chunk.magic = TRACE_CHUNK;
     e->clock = virtual_clock ? TRACE_CLOCK_INSTRUCTIONS : TRACE_CLOCK_HOST;
     return e;

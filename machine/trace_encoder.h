@@ -13,13 +13,15 @@ struct trace_encoder {
     void *opaque;
     const struct stats *stats;
     enum trace_clock clock;
-    bool failed;
-    uint32_t *next, *page;    // by number: the block that came after it last, where it ran last
-    uint32_t blocks, room;    // numbers given; of the two arrays
-    uint32_t last;            // the block that ran last, or UINT32_MAX
-    uint32_t run;             // predicted blocks not written yet
-    uint64_t time, start_ns;  // of the last time written; CLOCK_MONOTONIC
-    struct trace_chunk chunk; // its records:
+    bool begun;                    // the header is written
+    bool failed;                   // nothing more is written
+    uint32_t *next, *page;         // by number: the block that came after it last, where it ran last
+    uint32_t blocks, room;         // numbers given; of the two arrays
+    uint32_t last;                 // the block that ran last, or UINT32_MAX
+    uint32_t run;                  // predicted blocks not written yet
+    uint64_t time;                 // the last that was written
+    uint64_t start_ns, written_ns; // CLOCK_MONOTONIC: of the creation, of the last chunk
+    struct trace_chunk chunk;      // its records:
     uint8_t records[TRACE_CHUNK_MAX];
 };
 

@@ -45,6 +45,14 @@ refuses() {
     fi
 }
 
+# Until the run has written the header of its trace.
+wait_for_trace() {
+    for ((i = 0; i < 200; i++)); do
+        [ ! -s t ] || return
+        sleep 0.05
+    done
+}
+
 for kind in count halt spin triple print reset-once; do
     "$make_kernel" $kind $kind || exit 1
 done
@@ -88,20 +96,22 @@ traced 11 reset-once
 says 'ended by debug-exit$' t
 traced 6 spin --timeout 0.3
 says 'ended by timeout$' t
+rm -f t
 "$ringshade" run --kernel spin --memory 8M --timeout 20 --trace t >out 2>err </dev/null &
 pid=$!
-sleep 0.4
+wait_for_trace
 kill -INT $pid
 wait $pid
 [ $? -eq 130 ] || fail "SIGINT: another status"
 says 'ended by stop$' t
+rm -f t
 "$ringshade" run --kernel spin --memory 8M --timeout 20 --trace t >out 2>err </dev/null &
 pid=$!
-sleep 0.6
+wait_for_trace
 kill -KILL $pid
 wait $pid 2>/dev/null
 refuses 'unfinished' t
-"$ringshade" trace --partial t >out 2>err || [ "$(wc -l <err)" -eq 1 ] || fail "--partial of a killed run"
+says 'unfinished$' --partial t
 
 # A file that cannot grow: the guest goes on, the trace ends with its last whole chunk, one line says so. The limit comes
 # when the run has begun, because the guest's memory is a file, too.
@@ -109,7 +119,7 @@ refuses 'unfinished' t
 rm -f t
 "$ringshade" run --kernel flood --memory 8M --timeout 60 --trace t --stats stats >out 2>err </dev/null &
 pid=$!
-sleep 0.2
+wait_for_trace
 prlimit --pid $pid --fsize=700000
 wait $pid
 status=$?
