@@ -145,9 +145,9 @@ echo kept >t
 # Bad files.
 traced 0 count
 size=$(stat -c %s t)
-for cut in 0 1 63 64 65 88 100 $((size - 1)); do
-    head -c "$cut" t >cut
-    refuses 'trace cut: ' cut
+for length in 0 1 63 64 65 88 100 $((size - 1)); do
+    head -c "$length" t >short
+    refuses 'trace short: ' short
 done
 cat t t >twice
 refuses 'its size is not what its header says' twice
