@@ -56,6 +56,15 @@ void explain_guest_text(struct explain_printer *printer, const uint8_t *bytes, s
     cs_free(insn, 1);
 }
 
+size_t explain_guest_length(struct explain_printer *printer, const uint8_t *bytes, size_t size) {
+    cs_insn *insn;
+    if (!cs_disasm(printer->guest, bytes, size, 0, 1, &insn))
+        return 0;
+    size_t length = insn->size;
+    cs_free(insn, 1);
+    return length;
+}
+
 // ---- Names ---------------------------------------------------------------------------------------------------------
 
 static const struct {

@@ -21,6 +21,9 @@ void explain_printer_destroy(struct explain_printer *printer);
 void explain_guest_text(struct explain_printer *printer, const uint8_t *bytes, size_t size, uint32_t address,
                         char *text, size_t room);
 
+// The length of the guest instruction in bytes[0, size), 0 if there is none.
+size_t explain_guest_length(struct explain_printer *printer, const uint8_t *bytes, size_t size);
+
 // Prints host code, one instruction a line, each behind `indent`.
 void explain_host_print(struct explain_printer *printer, FILE *out, const char *indent, const uint8_t *code,
                         size_t size, uint32_t address);

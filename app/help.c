@@ -8,6 +8,7 @@ void help_print(FILE *out) {
         "Usage: ringshade run --kernel FILE [OPTION]...\n"
         "       ringshade explain [OPTION]... FILE|-\n"
         "       ringshade trace [OPTION]... FILE\n"
+        "       ringshade lab [OPTION]... [PROGRAM]...\n"
         "       ringshade --help | --version\n"
         "\n"
         "Ringshade runs an unmodified 32-bit PC operating system in an ordinary process, by translating its code.\n"
@@ -15,7 +16,8 @@ void help_print(FILE *out) {
         "Commands:\n"
         "  run      boot a kernel; 'ringshade run --help' lists the options\n"
         "  explain  show what machine code becomes, and why; 'ringshade explain --help' lists the options\n"
-        "  trace    show what ran, from a file that 'run --trace' wrote; 'ringshade trace --help' lists the options\n",
+        "  trace    show what ran, from a file that 'run --trace' wrote; 'ringshade trace --help' lists the options\n"
+        "  lab      run the sensitive unprivileged instructions three ways, side by side; see 'ringshade lab --help'\n",
         out);
 }
 
@@ -94,6 +96,22 @@ void help_print_trace(FILE *out) {
           "  --host                 with --hot: the host code, too\n"
           "  --json                 as JSON; with --list an object a line\n"
           "  --partial              read a trace whose run was killed, as far as it goes\n",
+          out);
+}
+
+void help_print_lab(FILE *out) {
+    fputs("Usage: ringshade lab [OPTION]... [PROGRAM]...\n"
+          "\n"
+          "Runs a small program for each sensitive unprivileged instruction three ways and shows the results side by "
+          "side: bare\n"
+          "at ring 0 (recorded), deprivileged in ring 3 of this host's processor, and translated by the engine.\n"
+          "With the names of programs or of instructions, those alone and at length.\n"
+          "\n"
+          "  --json             the results as JSON\n"
+          "  --html FILE        the results as a page of its own; nothing is printed but with --json\n"
+          "  --child 32|64      the size of the deprivileged code; default 32 where the host can, else 64\n"
+          "  --list             the names of the programs\n"
+          "  --image FILE       write the one program given as a Multiboot kernel, to boot elsewhere\n",
           out);
 }
 

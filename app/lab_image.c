@@ -39,7 +39,7 @@ static void put_tables(const struct lab_program *program, uint8_t *image) {
     put_descriptor(image, LAB_LDT, LAB_GDT, LAB_GDT_SIZE - 1, 0x0082);
     put_descriptor(image, LAB_CODE_32, 0, flat, 0xc09f); // conforming
     put_descriptor(image, LAB_CODE_64, 0, flat, 0xc09f);
-    put_descriptor(image, LAB_DATA_3, program->based_data ? LAB_DATA_BASE : 0, 0x3ff, 0xc0f3);
+    put_descriptor(image, LAB_DATA_3, program->based_data ? LAB_DATA_BASE : 0, 0x3ff, 0xd0f3); // AVL: no host has it
     put_descriptor(image, LAB_TASK, LAB_TSS, 103, 0x0089);
     for (unsigned vector = 0; vector < VECTORS; vector++) {
         const uint8_t *handler =

@@ -18,7 +18,7 @@
 #define LAB_USER_STACK (LAB_BASE + 0x2c00)
 #define LAB_TRAP_STACK (LAB_BASE + 0x3000) // of ring 0 after a trap from ring 3
 
-#define LAB_GDT_SIZE 0x40
+#define LAB_GDT_SIZE 0x60
 #define LAB_IDT_SIZE 0x408 // vectors 0 to 80h
 #define LAB_CR0      0x31  // PE, ET, NE
 
@@ -30,9 +30,9 @@
 #define LAB_CODE_32 0x23 // Linux: 32-bit user code
 #define LAB_DATA_3  0x2b // Linux: user data and stack
 #define LAB_CODE_64 0x33 // Linux: 64-bit user code
-#define LAB_TASK    0x38
+#define LAB_TASK    0x58 // none of the selectors that a kernel's task register has (Linux: 40h)
 
-#define LAB_SYSCALL_ANSWER 0x600d // what the handler of INT 80h leaves in EAX
+#define LAB_SYSCALL_ANSWER 0x600d600d // what the handler of INT 80h leaves in EAX; no process has this number
 
 // What the kernel sends: the words that its common handler pushed, then the data area.
 #define LAB_FRAME_WORDS 19
@@ -50,6 +50,7 @@ struct lab_state {
     uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi, eip, eflags;
     uint16_t cs, ss, ds, es, fs, gs;
     uint32_t vector;             // guest: of the exception that stopped it; 3 at its end
+    bool wide;                   // it ran in 64-bit mode: SGDT and SIDT have stored eight bytes of base
     uint8_t data[LAB_DATA_SIZE]; // the data area afterwards
 };
 

@@ -26,10 +26,13 @@ struct lab_program {
     const char *name;      // of the row: "push-fs"
     const char *mnemonic;  // of the instruction: "push"
     const char *statement; // what the manual says, in a line
+    const char *lesson;    // what goes wrong with it in user mode, in a line
+    const char *twin;      // of only_32: the program that shows the same with bytes that exist in 64-bit mode
     const uint8_t *begin, *at, *end;
     bool reads;                     // asks for something that the system owns, else it changes it
     bool only_32;                   // the encoding does not exist in 64-bit mode
     bool based_data;                // descriptor 28h has LAB_DATA_BASE as its base
+    bool umip;                      // UMIP makes it trap in user mode
     uint32_t eflags, esi, ecx, edi; // at the start
     struct lab_value values[LAB_VALUES_MAX];
 };
@@ -41,7 +44,19 @@ struct lab_program {
 extern const struct lab_program lab_programs[];
 extern const size_t lab_program_count;
 
-// The value in the state, masked.
-uint32_t lab_value_get(const struct lab_value *value, const struct lab_state *state);
+// The value in the state, masked; all eight bytes of one that 64-bit mode stores so.
+uint64_t lab_value_get(const struct lab_value *value, const struct lab_state *state);
+
+// The value as a reader wants it: "base=101000", "zf=1", "if=0 iopl=3".
+void lab_value_text(const struct lab_value *value, const struct lab_state *state, char *text, size_t room);
+
+// Do all values of the program agree between the two states?
+bool lab_program_same(const struct lab_program *program, const struct lab_state *one, const struct lab_state *other);
+
+// Are those of the state what the manual says?
+bool lab_program_by_manual(const struct lab_program *program, const struct lab_state *state);
+
+// How many values the program has.
+unsigned lab_program_values(const struct lab_program *program);
 
 #endif

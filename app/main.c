@@ -1,6 +1,7 @@
 // The command line: finds the subcommand and hands over to its file.
 #include "app/explain.h"
 #include "app/help.h"
+#include "app/lab.h"
 #include "app/run.h"
 #include "app/trace.h"
 
@@ -15,6 +16,8 @@ int main(int argc, char **argv) {
         return explain_main(argc - 1, argv + 1);
     if (!strcmp(command, "trace"))
         return trace_main(argc - 1, argv + 1);
+    if (!strcmp(command, "lab"))
+        return lab_main(argc - 1, argv + 1);
     if (!strcmp(command, "--help") || !strcmp(command, "-h") || !strcmp(command, "help")) {
         help_print(stdout);
         return RUN_STATUS_OK;
