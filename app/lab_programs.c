@@ -20,8 +20,13 @@
     X(str)                                                                                                             \
     X(smsw)                                                                                                            \
     X(pushf)                                                                                                           \
-    X(popf) X(lar) X(lsl) X(verr) X(verw) X(push_fs) X(push_cs) X(pop_fs) X(pop_ds) X(mov_from) X(mov_to) X(call)      \
-        X(call_mem) X(jmp) X(jmp_mem) X(int) X(ret) X(iret)
+    X(popf)                                                                                                            \
+    X(lar)                                                                                                             \
+    X(lsl)                                                                                                             \
+    X(verr)                                                                                                            \
+    X(verw)                                                                                                            \
+    X(push_fs)                                                                                                         \
+    X(push_cs) X(pop_fs) X(pop_ds) X(mov_from) X(mov_to) X(call) X(call_mem) X(jmp) X(jmp_mem) X(int) X(ret) X(iret)
 #define DECLARE(label) extern const uint8_t lab_##label[], lab_##label##_at[], lab_##label##_end[];
 LABELS(DECLARE)
 
