@@ -41,7 +41,7 @@ static bool confine(void) {
     return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
 }
 
-static bool limit(int resource, rlim_t most) {
+static bool limit(__rlimit_resource_t resource, rlim_t most) {
     const struct rlimit value = {most, most};
     return !setrlimit(resource, &value);
 }
