@@ -3,8 +3,10 @@
 //     test_fuzz_host [--seed N] [--seconds N] [--cases N] [--coverage] [--verify] [--keep FOLDER] [--all] [FILE...]
 //
 // With files, runs the cases in them. Without, random ones from the seed on, until --seconds or --cases are over; 0 is
-// without end. A difference is made small, printed, kept in FOLDER, and ends the run with status 1, unless --all is
-// given. --coverage prints the whole table at the end, or when the process is interrupted.
+// without end. What the coverage table says is behind comes more often, so a case is made by the seed and by all the
+// cases before it: the same seed gives the same run, and a finding is named by the first seed and its own. A difference
+// is made small, printed, kept in FOLDER, and ends the run with status 1, unless --all is given. --coverage prints the
+// whole table at the end, or when the process is interrupted.
 #include "coverage.h"
 #include "generate.h"
 #include "rig.h"
@@ -84,7 +86,8 @@ static int fuzz(struct fuzz_rig *rig, const struct options *o) {
     for (unsigned i = 0; rows && i < row_count; i++)
         if (!rows[i].skipped && (rows[i].count[0] || rows[i].count[1]))
             usable[usable_count++] = (uint16_t)i;
-    struct fuzz_generator g = {.rows = rows, .usable = usable, .usable_count = usable_count};
+    static struct fuzz_goal goals[COVERAGE_GOALS];
+    struct fuzz_generator g = {.rows = rows, .usable = usable, .usable_count = usable_count, .goals = goals};
     struct fuzz_coverage *coverage = rows ? fuzz_coverage_create(rows, row_count) : NULL;
     if (!coverage)
         return 2;
@@ -94,12 +97,13 @@ static int fuzz(struct fuzz_rig *rig, const struct options *o) {
     while (!interrupted && (o->seconds == 0 || now() - begin < o->seconds) && (o->cases == 0 || done < o->cases)) {
         struct fuzz_finding finding;
         unsigned count = o->cases && o->cases - done < FUZZ_BATCH ? (unsigned)(o->cases - done) : FUZZ_BATCH;
+        g.goal_count = fuzz_coverage_behind(coverage, goals);
         for (unsigned i = 0; i < count; i++)
             fuzz_generate(&g, seed + i, &batch->cases[i]);
         if (!fuzz_rig_run(rig, count, &finding)) {
-            char name[32];
+            char name[64];
             uint64_t failed = seed + finding.slot;
-            snprintf(name, sizeof name, "seed-%llu", (unsigned long long)failed);
+            snprintf(name, sizeof name, "seed-%llu-%llu", (unsigned long long)o->seed, (unsigned long long)failed);
             findings++;
             report_finding(rig, o, &finding, name);
             if (!o->all)

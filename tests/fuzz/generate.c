@@ -14,8 +14,11 @@ struct builder {
     struct fuzz_case *c;
     uint32_t value[8]; // of the registers in `known`
     unsigned known;
+    enum { ANYHOW, PASS, FAULT } wish; // of the instruction that comes next
     bool full;
 };
+
+#define GOAL_PERCENT 60
 
 static uint32_t any(struct builder *b, uint32_t below) {
     return fuzz_any(b->r, below);
@@ -61,6 +64,10 @@ static uint32_t across(struct builder *b, unsigned page, unsigned size) {
 static uint32_t target_address(struct builder *b, unsigned size) {
     static const uint8_t absent[] = {3, 5};
     unsigned kind = any(b, 100), aligned = size >= 16 ? 16 : size > 1 ? size & (0u - size) : 1;
+    if (b->wish == PASS)
+        kind = 0;
+    if (b->wish == FAULT)
+        kind = 75 + any(b, 20);
     if (kind < 52)
         return inside(b, size, aligned);
     if (kind < 66)
@@ -160,6 +167,10 @@ static bool is_bit_test(const struct fuzz_template *t) {
     return t->memory && t->modrm_at >= 2 && t->bytes[t->modrm_at - 2] == 0x0f && (op & 0xe7) == 0xa3;
 }
 
+static bool wished(struct builder *b, unsigned percent) {
+    return b->wish != ANYHOW || chance(b, percent);
+}
+
 static bool is_control_register(const struct fuzz_template *t) {
     return t->modrm_at >= 2 && t->bytes[t->modrm_at - 2] == 0x0f && (t->bytes[t->modrm_at - 1] & 0xfc) == 0x20;
 }
@@ -170,14 +181,14 @@ static void prepare_implicit(struct builder *b, const struct fuzz_template *t, c
     unsigned mnemonic_reads = t->read;
     if (is_string(row)) {
         for (unsigned reg = 6; reg <= 7; reg++)
-            if ((mnemonic_reads >> reg & 1) && (!(b->known >> reg & 1) || chance(b, 40)))
+            if ((mnemonic_reads >> reg & 1) && (!(b->known >> reg & 1) || wished(b, 40)))
                 append_mov(b, reg, target_address(b, 4) - (reg == 6 ? base : 0), false);
         if (chance(b, 70))
             append_mov(b, 1, chance(b, 90) ? any(b, 40) : any(b, 0x3000), false);
     } else if (is_stack(row)) {
-        if (row->kind == KIND_STACK && strcmp(row->name, "LEAVE") == 0 && (!(b->known >> 5 & 1) || chance(b, 40)))
+        if (row->kind == KIND_STACK && strcmp(row->name, "LEAVE") == 0 && (!(b->known >> 5 & 1) || wished(b, 40)))
             append_mov(b, 5, target_address(b, 4), false);
-        else if (!(b->known >> 4 & 1) || chance(b, 25))
+        else if (!(b->known >> 4 & 1) || wished(b, 25))
             append_mov(b, 4, target_address(b, 4) + any(b, 2) * 4, false);
     } else if (strcmp(row->name, "XLAT") == 0) {
         append_mov(b, 3, target_address(b, 1) - any(b, 64) - base, false);
@@ -212,10 +223,18 @@ static void settle_flags(struct builder *b, const struct table_row *row) {
     b->known &= ~1u;
 }
 
-static void append_template(struct builder *b, const struct fuzz_row *row) {
+static unsigned lock_percent(const struct builder *b, const struct table_row *row, bool memory) {
+    bool legal = memory && row->lockable;
+    switch (b->wish) {
+    case PASS: return legal ? 10 : 0;
+    case FAULT: return legal ? 0 : memory ? 25 : 90;
+    default: return legal ? 10 : 1;
+    }
+}
+
+static void append_template(struct builder *b, const struct fuzz_row *row, const struct fuzz_template *t) {
     static const uint8_t overrides[] = {0x26, 0x36, 0x3e, 0x64, 0x65, 0x65};
-    bool memory = row->count[1] && (!row->count[0] || chance(b, 65));
-    const struct fuzz_template *t = &row->forms[memory][any(b, row->count[memory])];
+    bool memory = t->memory;
     uint8_t bytes[24];
     unsigned n = 0, at_modrm = 0;
     uint32_t address = target_address(b, t->size ? t->size : 1);
@@ -226,7 +245,7 @@ static void append_template(struct builder *b, const struct fuzz_row *row) {
     prepare_implicit(b, t, row->row, base);
     if (memory && t->modrm_at)
         prepare_base(b, address);
-    if (chance(b, memory && row->row->lockable ? 10 : 1) && !is_control_register(t)) // an alias of CR8 on AMD's
+    if (chance(b, lock_percent(b, row->row, t->touches)) && !is_control_register(t)) // an alias of CR8 on AMD's
         bytes[n++] = 0xf0;
     if (override)
         bytes[n++] = override;
@@ -236,7 +255,7 @@ static void append_template(struct builder *b, const struct fuzz_row *row) {
     n += t->length;
     if (memory && t->modrm_at) {
         unsigned reg = t->bytes[t->modrm_at] >> 3 & 7, how = any(b, 12);
-        if (chance(b, 2)) { // whatever the register holds
+        if (b->wish == ANYHOW && chance(b, 2)) { // whatever the register holds
             bytes[at_modrm] = (uint8_t)(0x40 | reg << 3 | any(b, 4));
             bytes[n++] = (uint8_t)any(b, 256);
         } else {
@@ -255,8 +274,19 @@ static void append_template(struct builder *b, const struct fuzz_row *row) {
 
 // ---- Transfers, and what must stand together ------------------------------------------------------------------------
 
+// An instruction that the processor refuses with LOCK before it, and does at times.
+static struct fuzz_insn *append_lockless(struct builder *b, const void *bytes, unsigned length, bool glued) {
+    uint8_t locked[16] = {0xf0};
+    if (!chance(b, b->wish == FAULT ? 60 : b->wish == PASS ? 0 : 2))
+        return append(b, bytes, length, glued);
+    memcpy(locked + 1, bytes, length);
+    return append(b, locked, length + 1, glued);
+}
+
 static void jump(struct builder *b, const void *bytes, unsigned length, unsigned field, bool glued) {
-    struct fuzz_insn *insn = append(b, bytes, length, glued);
+    bool transfer = field == 1 || field == 4;
+    struct fuzz_insn *insn = (transfer ? append_lockless : append)(b, bytes, length, glued);
+    length = insn->length;
     insn->patch = field == 1 ? PATCH_REL8 : field == 4 ? PATCH_REL32 : PATCH_ABS32;
     insn->patch_at = (uint8_t)(length - (field == 1 ? 1 : 4));
     insn->target = FUZZ_NOWHERE; // settled at the end
@@ -312,7 +342,7 @@ static void append_indirect(struct builder *b) {
             return;
         jump(b, mov, 5, 0, false);
         b->known &= ~(1u << reg);
-        append(b, bytes, 2, true);
+        append_lockless(b, bytes, 2, true);
     } else {
         uint32_t at = chance(b, 20) ? PAGE(2) - 2 : inside(b, 4, 1);
         uint8_t bytes[6] = {0xff, (uint8_t)(5 | extension << 3)};
@@ -321,7 +351,7 @@ static void append_indirect(struct builder *b) {
         else
             append_store_target(b, at);
         memcpy(bytes + 2, &at, 4);
-        append(b, bytes, 6, true);
+        append_lockless(b, bytes, 6, true);
     }
     b->known &= ~0x10u;
 }
@@ -333,9 +363,9 @@ static void append_return(struct builder *b) {
     if (reachable)
         jump(b, push, 5, 0, true);
     if (any(b, 2))
-        append(b, plain, 1, true);
+        append_lockless(b, plain, 1, true);
     else
-        append(b, more, 3, true);
+        append_lockless(b, more, 3, true);
     b->known &= ~0x10u;
 }
 
@@ -357,24 +387,71 @@ static void append_popf(struct builder *b) {
     bool reachable = b->value[4] != PAGE(6);
     if (reachable)
         append(b, size16 ? push16 : push, size16 ? 4 : 5, true);
-    append(b, size16 ? (const uint8_t[]){0x66, 0x9d} : (const uint8_t[]){0x9d, 0}, size16 ? 2 : 1, true);
+    append_lockless(b, size16 ? (const uint8_t[]){0x66, 0x9d} : (const uint8_t[]){0x9d, 0}, size16 ? 2 : 1, true);
     b->known &= ~0x10u;
 }
 
-static void append_group(struct builder *b) {
+static void append_anything(struct builder *b) {
     unsigned kind = any(b, 100);
-    if (kind < 8)
+    if (kind < 8) {
         append_branch(b);
-    else if (kind < 10)
+    } else if (kind < 10) {
         append_indirect(b);
-    else if (kind < 11)
+    } else if (kind < 11) {
         append_return(b);
-    else if (kind < 12)
+    } else if (kind < 12) {
         append_call(b);
-    else if (kind < 13)
+    } else if (kind < 13) {
         append_popf(b);
+    } else {
+        const struct fuzz_row *row = &b->g->rows[b->g->usable[any(b, b->g->usable_count)]];
+        bool memory = row->count[1] && (!row->count[0] || chance(b, 65));
+        append_template(b, row, &row->forms[memory][any(b, row->count[memory])]);
+    }
+}
+
+static void append_composed(struct builder *b, const char *name) {
+    if (strcmp(name, "RET") == 0)
+        append_return(b);
+    else if (strncmp(name, "POPF", 4) == 0)
+        append_popf(b);
+    else if (strcmp(name, "CALL") == 0 && chance(b, 30))
+        append_call(b);
+    else if (strcmp(name, "CALL") == 0 || (strcmp(name, "JMP") == 0 && chance(b, 70)))
+        append_indirect(b);
     else
-        append_template(b, &b->g->rows[b->g->usable[any(b, b->g->usable_count)]]);
+        append_branch(b);
+}
+
+static const struct fuzz_template *template_for(struct builder *b, const struct fuzz_row *row,
+                                                const struct fuzz_goal *goal) {
+    unsigned all = row->count[0] + row->count[1], first = all ? any(b, all) : 0;
+    for (unsigned i = 0; i < all; i++) {
+        unsigned at = (first + i) % all;
+        const struct fuzz_template *t = at < row->count[0] ? &row->forms[0][at] : &row->forms[1][at - row->count[0]];
+        if (fuzz_size_class(t->size) == goal->size && t->touches == goal->memory)
+            return t;
+    }
+    return NULL;
+}
+
+static void append_goal(struct builder *b) {
+    const struct fuzz_goal *goal = &b->g->goals[any(b, b->g->goal_count)];
+    const struct fuzz_row *row = &b->g->rows[goal->row];
+    const struct fuzz_template *t = template_for(b, row, goal);
+    b->wish = goal->fault ? FAULT : PASS;
+    if (t)
+        append_template(b, row, t);
+    else
+        append_composed(b, row->row->name);
+    b->wish = ANYHOW;
+}
+
+static void append_group(struct builder *b) {
+    if (b->g->goal_count && chance(b, GOAL_PERCENT))
+        append_goal(b);
+    else
+        append_anything(b);
 }
 
 // ---- Targets and the initial state ----------------------------------------------------------------------------------

@@ -149,6 +149,10 @@ static bool put_insn(struct form *f, unsigned index) {
     const struct fuzz_insn *insn = &f->c->fuzz_case->insns[index];
     const struct fuzz_parsed *p = &f->c->parsed[index];
     uint8_t op = p->opcode;
+    bool branch = (p->map == 1 && op >= 0x80 && op <= 0x8f) ||
+                  (p->map == 0 && ((op >= 0x70 && op <= 0x7f) || op == 0xeb || op == 0xe9 || (op & 0xfc) == 0xe0));
+    if (branch && p->lock && !for_model(p))
+        put8(f, 0xf0);
     if (for_model(p)) {
         put_model(f, index);
     } else if (p->map == 1 && op >= 0x80 && op <= 0x8f) {

@@ -52,10 +52,10 @@ static const char *why_skipped(const struct table_row *row) {
         for (unsigned m = skipped[i].first; m <= skipped[i].last; m++)
             if (table_find(m) == row)
                 return skipped[i].why;
-    return NULL;
+    return row->unit == UNIT_AVX ? "the fuzzer's guest has not enabled AVX" : NULL;
 }
 
-// Rows that generate.c writes itself, with targets and set-up that fit.
+// Rows that generate.c writes itself.
 static bool composed(const struct guest_insn *insn, const struct table_row *row) {
     return row->kind == KIND_CONTROL || insn->mnemonic == ZYDIS_MNEMONIC_POPF || insn->mnemonic == ZYDIS_MNEMONIC_POPFD;
 }
@@ -111,6 +111,38 @@ bool fuzz_facts(const uint8_t *bytes, unsigned size, struct fuzz_facts *facts) {
         }
     }
     return true;
+}
+
+unsigned fuzz_size_class(unsigned size) {
+    static const uint8_t classes[] = {0, 1, 2, 4, 6, 8, 10, 16};
+    for (unsigned i = 0; i < sizeof classes; i++)
+        if (size <= classes[i])
+            return classes[i];
+    return 255;
+}
+
+// Instructions whose memory operand is implied count as having one.
+bool fuzz_touches_memory(const struct table_row *row, bool explicit_operand) {
+    return explicit_operand || row->kind == KIND_STRING || row->kind == KIND_STACK || strcmp(row->name, "XLAT") == 0 ||
+           strncmp(row->name, "MASKMOV", 7) == 0;
+}
+
+const uint8_t *fuzz_composed_sample(unsigned index, unsigned *length) {
+    static const struct {
+        uint8_t bytes[7], length;
+    } samples[] = {
+        {{0x70}, 2},       {{0x71}, 2},       {{0x72}, 2},       {{0x73}, 2},       {{0x74}, 2},
+        {{0x75}, 2},       {{0x76}, 2},       {{0x77}, 2},       {{0x78}, 2},       {{0x79}, 2},
+        {{0x7a}, 2},       {{0x7b}, 2},       {{0x7c}, 2},       {{0x7d}, 2},       {{0x7e}, 2},
+        {{0x7f}, 2},       {{0xe0}, 2},       {{0xe1}, 2},       {{0xe2}, 2},       {{0xe3}, 2},
+        {{0x67, 0xe3}, 3}, {{0xe9}, 5},       {{0xff, 0xe0}, 2}, {{0xff, 0x25}, 6}, // JMP
+        {{0xe8}, 5},       {{0xff, 0xd0}, 2}, {{0xff, 0x15}, 6},                    // CALL
+        {{0xc3}, 1},       {{0xc2}, 3},       {{0x9d}, 1},       {{0x66, 0x9d}, 2}, // RET, POPF
+    };
+    if (index >= sizeof samples / sizeof *samples)
+        return NULL;
+    *length = samples[index].length;
+    return samples[index].bytes;
 }
 
 // ---- The list -------------------------------------------------------------------------------------------------------
@@ -170,6 +202,7 @@ static void try_bytes(struct list *list, struct fuzz_template *t) {
     t->imm_size = facts.imm_size;
     t->size = facts.size;
     t->memory = t->modrm_at ? insn.mod != 3 : facts.memory;
+    t->touches = fuzz_touches_memory(facts.row, facts.memory);
     t->read = facts.read;
     t->written = facts.written;
     if (!t->modrm_at && insn.disp_size == 4) // the moffs forms: the offset is written like an immediate

@@ -15,7 +15,15 @@ struct fuzz_template {
     uint8_t imm_size;       // of all immediates
     uint8_t size;           // operand size: of the memory operand, else of the largest register operand
     uint16_t read, written; // general registers, by number, implicit ones too
-    bool memory;
+    bool memory;            // has a mod of memory
+    bool touches;           // accesses memory, by an operand or by itself
+};
+
+// A cell of the coverage table: with or without a memory operand, which may be implied; `size` by fuzz_size_class.
+struct fuzz_goal {
+    uint16_t row; // index in the list of rows
+    uint8_t size;
+    bool memory, fault;
 };
 
 struct fuzz_row {
@@ -37,5 +45,13 @@ struct fuzz_facts {
 };
 // What Zydis and the table say of an instruction; false where it is none.
 bool fuzz_facts(const uint8_t *bytes, unsigned size, struct fuzz_facts *facts);
+// Operand sizes as the coverage table sorts them: the size itself, or the next of its columns.
+unsigned fuzz_size_class(unsigned size);
+// Does it access memory, by an operand or by itself?
+bool fuzz_touches_memory(const struct table_row *row, bool explicit_operand);
+
+// An encoding of each kind that generate.c writes itself, with targets and set-up that fit, instead of by a template:
+// `length` bytes, or NULL behind the last.
+const uint8_t *fuzz_composed_sample(unsigned index, unsigned *length);
 
 #endif
