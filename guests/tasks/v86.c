@@ -106,3 +106,71 @@ TEST(int_n_of_v86_by_task_gate) {
     CHECK_EQ("saved EIP", tss.eip, 5);
     CHECK_TASKS(SEL_TSS, true, false);
 }
+
+// ---- 16-bit tasks --------------------------------------------------------------------------------------------------
+
+SNIPPET(v_skip16, "pop %dx\n incl tss + 32", "iretw")
+SNIPPET(v_take, "", "nop")
+SNIPPET(v_handler, "mov %esp, %ebx\n mov (%esp), %ecx\n mov 8(%esp), %edx", "nop")
+
+TEST(fault_of_v86_into_16_bits_and_back) { // the old task's TSS has 32 bits, so all of virtual-8086 mode is in it
+    if (under_qemu())                      // VM stays set in its 16-bit task
+        return;
+    place(v_hlt, v_hlt_end);
+    task_make16(&task_16, B, v_skip16, v_skip16_end);
+    idt[VEC_GP] = task_gate(B, 0);
+    struct regs r = v86_regs();
+    r.gs = 0x4747;
+    task_16.dx = 0xffff;
+    struct trap t;
+    exec(0, &r, &t);
+    CHECK_DONE("back", t);
+    CHECK_TASKS(SEL_TSS, true, false);
+    CHECK_EQ("went on", t.r.ecx, 0x22);
+    CHECK_EQ("error code", task_16.dx, 0);
+    CHECK_EQ("link", task_16.link, SEL_TSS);
+    CHECK_EQ("cs", t.r.cs, CODE >> 4);
+    CHECK_EQ("es", t.r.es, 0xe5e5);
+    CHECK_EQ("gs", t.r.gs, 0x4747);
+    CHECK_EQ("VM", t.r.eflags & FLAG_VM, FLAG_VM);
+}
+
+// A 16-bit TSS has no VM to load, but its task may enter virtual-8086 mode by IRET: its stack of ring 0 has two words.
+static void run_under_16_bits(struct regs *r, struct trap *t) {
+    task_make16(&task_16, B, v_take, v_take_end);
+    __asm__ volatile("ltr %w0" ::"r"(B) : "memory");
+    exec(0, r, t);
+}
+
+TEST(v86_under_a_16_bit_tss) {
+    place(v_int, v_int_end);
+    idt[0x80] = gate(SEL_KCODE, (u32)v_handler, GATE_INT | SEG_DPL3, 0);
+    struct regs r = v86_regs();
+    struct trap t;
+    run_under_16_bits(&r, &t);
+    CHECK_DONE("handler ran", t);
+    CHECK_EQ("ESP", t.r.ebx, task_16.sp0 - 36);
+    CHECK_EQ("IP", t.r.ecx, 5);
+    CHECK_EQ("VM in the image", t.r.edx & (FLAG_VM | FLAG_IOPL), FLAG_VM | FLAG_IOPL);
+    CHECK_EQ("CPL", t.r.cs, SEL_KCODE);
+}
+
+TEST(bad_stack_of_a_16_bit_tss) { // #TS for the handler of INT 80h, and for that of #TS: a task must take it
+    place(v_int, v_int_end);
+    idt[0x80] = gate(SEL_KCODE, (u32)v_handler, GATE_INT | SEG_DPL3, 0);
+    task_make(&task_h, H, 0, v_error);
+    idt[VEC_TS] = task_gate(H, 0);
+    struct regs r = v86_regs();
+    struct trap t;
+    task_make16(&task_16, B, v_take, v_take_end);
+    task_16.ss0 = SPARE;
+    __asm__ volatile("ltr %w0" ::"r"(B) : "memory");
+    exec(0, &r, &t);
+    CHECK_DONE("in H", t);
+    CHECK_EQ("error code", t.r.edx, SPARE);
+    CHECK_EQ("TR", current_task(), H);
+    CHECK_EQ("saved IP", task_16.ip, 3);
+    CHECK_EQ("saved CS", task_16.cs, CODE >> 4);
+    CHECK_EQ("saved flags", task_16.flags, FLAG_ONE | FLAG_IOPL); // VM is lost
+    CHECK_EQ("link", task_h.link, B);
+}
