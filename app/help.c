@@ -56,6 +56,7 @@ void help_print_run(FILE *out) {
           "  --hash-memory N         and one of guest RAM every N, a multiple of the other\n"
           "  --stop-after N          end the run after N instructions\n"
           "  --trace FILE            write what runs to FILE, for 'ringshade trace'\n"
+          "  --report DIR            write a page about the run to DIR/index.html\n"
           "  --trace-limit SIZE      end the trace at this size, the guest goes on; default 1G\n"
           "  --log WHAT[:FILE]       log blocks,exits,faults,mmu,devices or all; to stderr or FILE\n"
           "\n"

@@ -35,6 +35,7 @@ enum option_code {
     OPTION_STOP_AFTER,
     OPTION_TRACE,
     OPTION_TRACE_LIMIT,
+    OPTION_REPORT,
     OPTION_HELP,
 };
 
@@ -64,6 +65,7 @@ static const struct option long_options[] = {
     {"hash-memory", required_argument, NULL, OPTION_HASH_MEMORY},
     {"stop-after", required_argument, NULL, OPTION_STOP_AFTER},
     {"trace", required_argument, NULL, OPTION_TRACE},
+    {"report", required_argument, NULL, OPTION_REPORT},
     {"trace-limit", required_argument, NULL, OPTION_TRACE_LIMIT},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -148,6 +150,7 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     case OPTION_HASH_MEMORY: return parse_count(value, &config->hash_memory, err);
     case OPTION_STOP_AFTER: return parse_count(value, &config->stop_after, err);
     case OPTION_TRACE: return set_text(&options->trace_path, value, "trace", err);
+    case OPTION_REPORT: return set_text(&options->report_dir, value, "report", err);
     case OPTION_TRACE_LIMIT: return set_trace_limit(options, value, err);
     case OPTION_VERIFY: config->verify = true; return 0;
     case OPTION_NO_LINK: config->no_link = true; return 0;

@@ -15,6 +15,7 @@ struct run_options {
     const char *hash_path;  // NULL where no hashes were asked for; hash_stream is left to the caller
     const char *trace_path; // NULL where no trace was asked for; config.trace is left to the caller
     uint64_t trace_limit;   // bytes
+    const char *report_dir; // NULL where no report was asked for
     bool help;              // --help was given: nothing else has been checked
 };
 

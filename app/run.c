@@ -5,8 +5,8 @@
 #include "app/help.h"
 #include "app/options.h"
 #include "app/output_file.h"
+#include "app/recording.h"
 #include "app/signals.h"
-#include "app/trace_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,26 +78,28 @@ static int write_stats(const struct ringshade *machine, struct output_file *stat
 // The files that a run writes.
 struct outputs {
     struct output_file stats, log, hash;
-    struct trace_file trace;
+    struct recording recording;
 };
 
 // The machine ends before anything is printed: the guest's last output comes first, and the terminal is as it was.
-static int run_loaded(struct ringshade *machine, struct outputs *out) {
+static int run_loaded(struct ringshade *machine, const struct run_options *options, struct outputs *out) {
     struct ringshade_error err;
     struct outcome end;
     output_file_begin(&out->stats);
     output_file_begin(&out->log);
     output_file_begin(&out->hash);
     run_machine(machine, &end);
-    int written = write_stats(machine, &out->stats);
+    int written = write_stats(machine, &out->stats), reported = recording_report(&out->recording, machine, options, &err);
     ringshade_destroy(machine);
     signals_restore_terminal();
     print_end(&end);
+    if (reported)
+        written = fail(&err);
     if (output_file_close(&out->log, &err))
         written = fail(&err);
     if (output_file_close(&out->hash, &err))
         written = fail(&err);
-    if (trace_file_close(&out->trace, &err))
+    if (recording_close(&out->recording, &err))
         written = fail(&err);
     return written && end.status == RUN_STATUS_OK ? RUN_STATUS_MONITOR_ERROR : end.status;
 }
@@ -106,20 +108,17 @@ static void discard(struct outputs *out) {
     output_file_discard(&out->stats);
     output_file_discard(&out->log);
     output_file_discard(&out->hash);
-    trace_file_discard(&out->trace);
+    recording_discard(&out->recording);
 }
 
 static int create_and_run(struct run_options *options, struct outputs *out) {
     struct ringshade_error err;
     options->config.log_stream = out->log.stream;
     options->config.hash_stream = out->hash.stream;
-    if (options->trace_path) {
-        options->config.trace = trace_file_write;
-        options->config.trace_opaque = &out->trace;
-    }
+    recording_configure(&out->recording, &options->config);
     struct ringshade *machine = ringshade_create(&options->config, &err);
     if (machine && !ringshade_load(machine, &options->guest, &err))
-        return run_loaded(machine, out);
+        return run_loaded(machine, options, out);
     ringshade_destroy(machine);
     discard(out);
     return fail(&err);
@@ -127,7 +126,7 @@ static int create_and_run(struct run_options *options, struct outputs *out) {
 
 int run_main(int argc, char **argv) {
     struct run_options options;
-    struct outputs out = {.trace.fd = -1};
+    struct outputs out = {.recording.file.fd = -1};
     struct ringshade_error err;
     if (options_parse(&options, argc, argv, &err))
         return fail(&err);
@@ -138,7 +137,7 @@ int run_main(int argc, char **argv) {
     if (output_file_open(&out.stats, "statistics file", options.stats_path, &err) ||
         output_file_open(&out.log, "log file", options.log_path, &err) ||
         output_file_open(&out.hash, "hash file", options.hash_path, &err) ||
-        trace_file_open(&out.trace, options.trace_path, options.trace_limit, &err)) {
+        recording_open(&out.recording, &options, &err)) {
         discard(&out);
         return fail(&err);
     }
