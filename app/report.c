@@ -22,9 +22,9 @@ struct report {
     struct output_file file;
     struct report_data data;
     struct trace_reader reader;
-    bool begun;                  // the header has come
-    bool failed;                 // nothing more is taken
-    struct ringshade_error why;  // it failed
+    bool begun;                 // the header has come
+    bool failed;                // nothing more is taken
+    struct ringshade_error why; // it failed
 };
 
 // ---- Taking the trace ----------------------------------------------------------------------------------------------

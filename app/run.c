@@ -89,7 +89,8 @@ static int run_loaded(struct ringshade *machine, const struct run_options *optio
     output_file_begin(&out->log);
     output_file_begin(&out->hash);
     run_machine(machine, &end);
-    int written = write_stats(machine, &out->stats), reported = recording_report(&out->recording, machine, options, &err);
+    int written = write_stats(machine, &out->stats),
+        reported = recording_report(&out->recording, machine, options, &err);
     ringshade_destroy(machine);
     signals_restore_terminal();
     print_end(&end);

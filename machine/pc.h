@@ -19,7 +19,7 @@ struct pc_config {
     uint64_t memory; // bytes; see ram_create
     enum mmu_policy policy;
     bool verify, no_link;
-    uint32_t ablate;    // enum ablate
+    uint32_t ablate;               // enum ablate
     const struct cpu_trace *trace; // NULL: nothing is traced
     bool virtual_clock;            // time is counted in guest instructions (cpu/cpu.h)
     int64_t rtc_start;             // seconds since 1970 (UTC), or MC146818_HOST_TIME

@@ -7,8 +7,9 @@
     X(addpd)                                                                                                           \
     X(subps)                                                                                                           \
     X(subpd)                                                                                                           \
-    X(mulps) X(mulpd) X(divps) X(divpd) X(minps) X(minpd) X(maxps) X(maxpd) X(andps) X(andpd) X(andnps) X(andnpd)      \
-        X(orps) X(orpd) X(xorps) X(xorpd) X(haddps) X(haddpd) X(hsubps) X(hsubpd) X(addsubps) X(addsubpd) X(unpcklps)  \
+    X(mulps)                                                                                                           \
+    X(mulpd) X(divps) X(divpd) X(minps) X(minpd) X(maxps) X(maxpd) X(andps) X(andpd) X(andnps) X(andnpd) X(orps)       \
+        X(orpd) X(xorps) X(xorpd) X(haddps) X(haddpd) X(hsubps) X(hsubpd) X(addsubps) X(addsubpd) X(unpcklps)          \
             X(unpcklpd) X(unpckhps) X(unpckhpd) X(paddb) X(paddw) X(paddd) X(paddq) X(psubb) X(psubw) X(psubd)         \
                 X(psubq) X(paddsb) X(paddsw) X(paddusb) X(paddusw) X(psubsb) X(psubsw) X(psubusb) X(psubusw) X(pmullw) \
                     X(pmulhw) X(pmulhuw) X(pmulhrsw) X(pmulld) X(pmuldq) X(pmuludq) X(pmaddwd) X(pmaddubsw) X(pand)    \
