@@ -89,7 +89,7 @@ def plan(engines, workloads, rounds, suite_sizes):
     for round_ in range(1, rounds + 1):
         for rows in pieces:
             for engine in engines:
-                if engine.takes(rows[0].suite):
+                if engine.takes(rows[0].suite) and round_ <= engine.keys.get("rounds", rounds):
                     suite = rows[0].suite
                     whole = len(rows) == suite_sizes[suite]
                     runs.append(measure.Run(len(runs) + 1, round_, engine, suite, rows, whole))

@@ -19,12 +19,18 @@ class Run:
         self.whole = whole
         self.command, self.seconds, self.status, self.error = [], 0.0, None, None
         self.samples, self.memory, self.stats_file = [], {}, None
+        self.prepare = []
         self.words = None  # in the place of the rows' names
         self.skipped = {}  # row: reason, where the program itself says so
 
     @property
     def name(self):
         return "%s-%s" % (self.suite.name, self.engine.name)
+
+
+def guest_khz(engine):
+    """The frequency of the time-stamp counter that a guest of this engine sees."""
+    return engine.keys.get("tsc_khz", machine.tsc_khz())
 
 
 def quote_run(words):
@@ -38,7 +44,7 @@ def guest_append(run, words):
     keys = run.suite.keys
     parts = [keys.get("append", "")]
     if run.suite.kind == "linux":
-        parts.append("tsc=reliable tsc_early_khz=%d" % machine.tsc_khz())
+        parts.append("tsc=reliable tsc_early_khz=%d" % guest_khz(run.engine))
         parts.append("run=" + quote_run(words) + ";echo%20@finished")
     elif run.suite.kind == "bare":
         parts += words
@@ -59,7 +65,8 @@ def make_command(run, place, folder, effort, fifo):
         words += run.words
     elif suite.kind != "boot" and not run.whole:
         words += [w.name for w in run.workloads]
-    names = {"out": folder, "words": words, "stats": "", "serial": fifo}
+    names = {"out": folder, "words": words, "stats": "", "serial": fifo, "tsc_khz": str(guest_khz(engine)),
+             "work": os.path.join(place.out, "work", "engine-" + engine.name)}
     if engine.kind == "process":
         return place.fill(engine.command, **names, program=place.fill(keys["native"], **names)), False
     names["kernel"] = place.fill([keys["kernel"]], **names)[0]
@@ -77,7 +84,8 @@ def make_command(run, place, folder, effort, fifo):
     if "stats" in engine.keys:
         run.stats_file = names["stats"] = os.path.join(place.out, "stats", "%s-%d.json" % (run.name, run.number))
         command += engine.keys["stats"]
-    return place.fill(command, **names), any("{serial}" in word for word in command)
+    run.prepare = place.fill(engine.keys.get("prepare", []), **names)
+    return place.fill(command, **names), any("{serial}" in word for word in command) or engine.keys.get("fifo", False)
 
 
 class Follower:
@@ -131,10 +139,18 @@ class Follower:
 
     def compare_clocks(self, seconds, rest):
         """What the host's clock says beside what the program's own said about all that it timed."""
-        unit = {"ns": 1e-9, "ticks": 1e-3 / max(machine.tsc_khz(), 1)}.get(self.run.suite.unit)
-        if unit and float(rest[1]) > 0:
-            took = seconds - self.begun.get(rest[0], seconds)
-            self.open[rest[0]]["host_over_guest"] = round(took / (float(rest[1]) * unit), 4)
+        khz = guest_khz(self.run.engine)
+        unit = {"ns": 1e-9, "ticks": 1e-3 / max(khz, 1)}.get(self.run.suite.unit)
+        if not unit or float(rest[1]) <= 0:
+            return
+        sample = self.open[rest[0]]
+        ratio = (seconds - self.begun.get(rest[0], seconds)) / (float(rest[1]) * unit)
+        sample["host_over_guest"] = round(ratio, 4)
+        if self.run.engine.keys.get("clock") == "host":
+            factor = ratio * (machine.tsc_khz() / khz if self.run.suite.unit == "ticks" else 1)
+            for key in ("value", "mean"):
+                if key in sample:
+                    sample[key] = round(sample[key] * factor, 6)
 
 
 def follow(run, child, log, until):
@@ -162,6 +178,15 @@ def follow(run, child, log, until):
             return
 
 
+def make_ready(run, place, children):
+    """Does what the engine needs before it can start, which is not timed."""
+    folder = os.path.join(place.out, "work", "engine-" + run.engine.name)
+    os.makedirs(folder, exist_ok=True)
+    if run.prepare and children.run(run.prepare, os.path.join(folder, "prepare.log")):
+        run.error = "cannot be prepared (see %s)" % os.path.join(folder, "prepare.log")
+    return not run.error
+
+
 def measure(run, place, children, folder, effort):
     """Starts the run and follows it; everything that came of it is in `run`. effort: full, quick or costs."""
     for name in ("stats", "logs"):
@@ -171,6 +196,8 @@ def measure(run, place, children, folder, effort):
         os.unlink(fifo)
     os.mkfifo(fifo)
     run.command, through_fifo = make_command(run, place, folder, effort, fifo)
+    if not make_ready(run, place, children):
+        return
     log_name = os.path.join(place.out, "logs", "%s-%d" % (run.name, run.number))
     core = min(os.sched_getaffinity(0)) if run.engine.keys.get("pin") else None
     with open(log_name + ".log", "wb") as log, open(log_name + ".errors", "wb") as errors:
