@@ -167,3 +167,36 @@ TEST(breakpoint) {
         CHECK_EQ("hits", breakpoints, (i + 1) / 2);
     }
 }
+
+// A repeated string instruction that writes over itself and what follows goes on to its end, as if its bytes were read
+// once; then what it has written runs.
+SNIPPET(rep_over_itself,
+        "cld\n mov $2f, %edi\n mov $5f - 2f, %ecx\n mov $0x43, %al\n jmp 2f\n .skip 8\n 2: .skip 6, 0x90\n rep stosb\n "
+        ".skip 24, 0x4b\n 5:",
+        "nop")
+SNIPPET(
+    movs_over_itself,
+    "cld\n mov $6f, %esi\n mov $2f, %edi\n mov $8, %ecx\n jmp 2f\n 6: .skip 32, 0x43\n .skip 8\n 2: .skip 6, 0x90\n "
+    "rep movsl\n .skip 24, 0x4b\n 5:",
+    "nop")
+
+static void over_itself(u8 *code, const u8 *end, u32 written, unsigned ring) {
+    static u8 kept[256];
+    u32 size = (u32)(end - code);
+    memcpy(kept, code, size);
+    struct trap t = exec_ring(code, ring);
+    memcpy(code, kept, size);
+    CHECK_DONE("ran", t);
+    CHECK_EQ("ecx", t.r.ecx, 0);
+    CHECK_EQ("INC EBX that follow", t.r.ebx, written);
+}
+
+TEST(string_over_itself) {
+    if (under_qemu()) // reads the new bytes at the next iteration
+        return;
+    for (unsigned ring = 0; ring <= 3; ring += 3)
+        for (unsigned again = 0; again < 20; again++) {
+            over_itself(rep_over_itself, rep_over_itself_end, 24, ring);
+            over_itself(movs_over_itself, movs_over_itself_end, 24, ring);
+        }
+}
