@@ -165,7 +165,7 @@ void vcpu_set_state(struct vcpu *v, const struct cpu_state *state);
 void vcpu_reset(struct vcpu *v);
 // Gives the whole architectural state to `visit`, a piece after the other and always in the same order: registers with
 // the hidden parts of segments, the control, debug and model-specific ones, x87 and SSE. Also from cpu_clock.reached.
-void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque);
+void vcpu_visit_state(struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque);
 const char *vcpu_error_text(const struct vcpu *v); // why CPU_STOP_ERROR or where the triple fault was; one line
 
 // A debugger's view, while vcpu_run does not run. A point is at most CPU_POINT_LENGTH_MAX bytes; CPU_POINT_EXEC is met

@@ -32,6 +32,8 @@ CHECK_OFFSET(STUB_EXIT_ENTRY, exit_entry);
 CHECK_OFFSET(STUB_FX, fx);
 CHECK_OFFSET(STUB_YMM_LIVE, ymm_live);
 CHECK_OFFSET(STUB_YMM, ymm);
+_Static_assert(STUB_FX_MXCSR == FX_MXCSR && STUB_FX_XMM == FX_XMM, "the stubs know the FXSAVE image");
+_Static_assert(STUB_PARKED_VECTORS == PARKED_VECTORS && STUB_PARKED_ALL == PARKED_ALL, "the stubs know where FPU state is");
 _Static_assert(offsetof(struct vcpu, abi) == 0, "the structure that translated code sees comes first");
 
 static int install_stubs(struct engine *e, struct error *err) {
@@ -167,7 +169,7 @@ void vcpu_reset(struct vcpu *v) {
     memset(v->abi.fx, 0, sizeof v->abi.fx);
     fx_put16(v->abi.fx + FX_FCW, 0x0040); // after FNINIT 037Fh
     fx_put16(v->abi.fx + FX_MXCSR, 0x1f80);
-    v->abi.fpu_parked = 1;
+    v->abi.fpu_parked = PARKED_ALL;
     v->abi.shadow = 0;
     v->nmi_blocked = false;
     __atomic_store_n(&v->engine->nmi, 0, __ATOMIC_SEQ_CST);

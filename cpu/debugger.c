@@ -59,7 +59,7 @@ int vcpu_debug_translate(struct vcpu *v, uint32_t linear, uint64_t *gpa) {
 
 // abi.fx has the host's 64-bit layout with its pointers; the guest's stand beside it (PITFALLS 5).
 void vcpu_get_fx(struct vcpu *v, uint8_t fx[512]) {
-    engine_park_fpu(v);
+    engine_park_x87(v);
     memcpy(fx, v->abi.fx, FX_SIZE);
     memset(fx + FX_FIP, 0, FX_MXCSR - FX_FIP);
     fx_put16(fx + FX_FOP, v->abi.fop);
@@ -68,7 +68,7 @@ void vcpu_get_fx(struct vcpu *v, uint8_t fx[512]) {
 }
 
 void vcpu_set_fx(struct vcpu *v, const uint8_t fx[512]) {
-    engine_park_fpu(v);
+    engine_park_x87(v);
     v->abi.fop = fx_get16(fx + FX_FOP);
     v->abi.fip = fx_get32(fx + FX_FIP);
     v->abi.fdp = fx_get32(fx + FX_FDP);

@@ -1,5 +1,5 @@
 // The dispatcher: serves requests, delivers interrupts and pending faults at instruction boundaries, finds or
-// translates the block at EIP and enters it. The guest's FPU state is parked whenever this runs.
+// translates the block at EIP and enters it. The guest's vector registers are parked whenever this runs.
 #include "cpu/engine.h"
 #include "cpu/stubs.h"
 #include "cpu/trace.h"
@@ -438,6 +438,8 @@ enum cpu_stop vcpu_run(struct vcpu *v) {
     __atomic_store_n(&e->running, 0, __ATOMIC_SEQ_CST);
     engine_serve_dma(v);
     trace_flush(v);
+    engine_park_x87(v);
+    __asm__ volatile("fninit"); // what the ABI promises to the caller
     host_signals_remove(v);
     count_time(v, engine_now_ns() - start, __builtin_ia32_rdtsc() - first);
     return e->why;

@@ -1,6 +1,7 @@
 // What the rest of cpu/ and the mmu ask of the engine: roots and windows after a change of mode, flushes of the code
 // map, kills, device accesses, parking of the FPU state, stops. Light, but for what parks the FPU state first.
 #include "cpu/engine.h"
+#include "cpu/fx_image.h"
 #include "cpu/semantics.h"
 #include "devices/bus.h"
 
@@ -86,19 +87,39 @@ void engine_flush_code_page(struct vcpu *v, uint32_t linear) {
     cache_clear_roots_page(v->engine->cache, linear);
 }
 
+// Each as the stubs do it.
+static const uint32_t monitor_mxcsr = 0x1f80;
+
+#define EACH_VECTOR(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+
 void engine_park_fpu(struct vcpu *v) {
     if (v->abi.fpu_parked)
         return;
-    __asm__ volatile("fxsave64 %0" : "=m"(v->abi.fx));
-    if (v->abi.ymm_live) // as stub_leave does it
-        __asm__ volatile(
-            "vextractf128 $1, %%ymm0, %0\n\tvextractf128 $1, %%ymm1, 16+%0\n\tvextractf128 $1, %%ymm2, 32+%0\n\t"
-            "vextractf128 $1, %%ymm3, 48+%0\n\tvextractf128 $1, %%ymm4, 64+%0\n\tvextractf128 $1, %%ymm5, 80+%0\n\t"
-            "vextractf128 $1, %%ymm6, 96+%0\n\tvextractf128 $1, %%ymm7, 112+%0\n\tvzeroupper"
-            : "=m"(v->abi.ymm));
-    static const uint32_t monitor_mxcsr = 0x1f80;
+    uint8_t *xmm = v->abi.fx + FX_XMM;
+#define PARK_XMM(n) __asm__ volatile("movaps %%xmm" #n ", %0" : "=m"(*(uint8_t(*)[16])(xmm + 16 * n)));
+#define PARK_YMM(n) __asm__ volatile("vextractf128 $1, %%ymm" #n ", %0" : "=m"(v->abi.ymm[n]));
+    EACH_VECTOR(PARK_XMM)
+    __asm__ volatile("stmxcsr %0" : "=m"(*(uint32_t(*)[1])(v->abi.fx + FX_MXCSR)));
+    if (v->abi.ymm_live) {
+        EACH_VECTOR(PARK_YMM)
+        __asm__ volatile("vzeroupper");
+    }
     __asm__ volatile("ldmxcsr %0" ::"m"(monitor_mxcsr));
-    v->abi.fpu_parked = 1;
+    v->abi.fpu_parked = PARKED_VECTORS;
+}
+
+// FXSAVE writes the vector registers too, so they get the guest's values for it.
+void engine_park_x87(struct vcpu *v) {
+    engine_park_fpu(v);
+    if (v->abi.fpu_parked == PARKED_ALL)
+        return;
+    const uint8_t *xmm = v->abi.fx + FX_XMM;
+#define LOAD_XMM(n) __asm__ volatile("movaps %0, %%xmm" #n ::"m"(*(const uint8_t(*)[16])(xmm + 16 * n)));
+    EACH_VECTOR(LOAD_XMM)
+    __asm__ volatile("ldmxcsr %0" ::"m"(*(const uint32_t(*)[1])(v->abi.fx + FX_MXCSR)));
+    __asm__ volatile("fxsave64 %0" : "+m"(v->abi.fx));
+    __asm__ volatile("ldmxcsr %0" ::"m"(monitor_mxcsr));
+    v->abi.fpu_parked = PARKED_ALL;
 }
 
 void engine_halt(struct vcpu *v) {

@@ -70,7 +70,7 @@ static bool waits(const struct opcode *o) {
 
 static bool x87_pending(const struct vcpu *v) {
     uint16_t status;
-    if (v->abi.fpu_parked)
+    if (v->abi.fpu_parked == PARKED_ALL)
         status = fx_get16(v->abi.fx + FX_FSW);
     else
         __asm__ volatile("fnstsw %0" : "=a"(status));

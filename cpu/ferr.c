@@ -13,7 +13,8 @@ static void set_control(uint8_t *fx, unsigned fcw) {
     fx_put16(fx + FX_FSW, fx_with_summary(fx_get16(fx + FX_FSW), fcw));
 }
 
-static bool pends(const struct vcpu *v) {
+static bool pends(struct vcpu *v) {
+    engine_park_x87(v);
     return fx_get16(v->abi.fx + FX_FSW) & FSW_ES;
 }
 
@@ -23,7 +24,7 @@ bool engine_signals_ferr(const struct vcpu *v) {
 
 void engine_ferr(struct vcpu *v) {
     struct engine *e = v->engine;
-    engine_park_fpu(v);
+    engine_park_x87(v);
     e->fault_pending = false;
     e->again = true; // the instruction at abi.eip has not run
     if (v->ignne) {
@@ -46,12 +47,14 @@ void vcpu_ignore_ferr(struct vcpu *v) {
 void engine_ignne_begin(struct vcpu *v) {
     v->ignne_masked = v->ignne_step;
     v->ignne_step = false;
+    engine_park_x87(v);
     v->ignne_fcw = fx_get16(v->abi.fx + FX_FCW);
     if (v->ignne_masked)
         set_control(v->abi.fx, v->ignne_fcw | FCW_MASKS);
 }
 
 void engine_ignne_end(struct vcpu *v, const struct block *block) {
+    engine_park_x87(v);
     bool ran = !v->engine->again && !v->engine->fault_pending;
     if (v->ignne_masked && !(ran && engine_x87_loads_control(block)))
         set_control(v->abi.fx, v->ignne_fcw);

@@ -246,6 +246,7 @@ static int available(struct vcpu *v, bool fx) {
 enum callout_result callout_FPU_ENV(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     enum fpu_env kind = (enum fpu_env)(RM_OTHER(r9) & 7);
     unsigned size = CALLOUT_EXTRA(word);
+    engine_park_x87(v);
     if (kind == FPU_LDMXCSR) // the block's mode has seen to #UD and #NM
         return ldmxcsr(v, r9, r8);
     if (available(v, kind == FPU_FXSAVE || kind == FPU_FXRSTOR) < 0)

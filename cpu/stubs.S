@@ -52,7 +52,7 @@
 stubs_begin:
 
 // void stub_enter(struct vcpu_abi *): from the dispatcher, through the gate, to the host address in abi.exit_site.
-// Returns when translated code leaves, with the guest's FPU state parked.
+// Returns when translated code leaves, with the guest's vector registers parked.
 stub_enter:
     push rbx
     push rbp
@@ -94,7 +94,16 @@ stub_gate:
 stub_gate_end:
 
 gate_fpu:
+    cmp byte ptr AT(STUB_FPU_PARKED), STUB_PARKED_ALL
+    je gate_fpu_all
+    ldmxcsr AT(STUB_FX + STUB_FX_MXCSR)
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    movaps xmm\n, AT(STUB_FX + STUB_FX_XMM + 16 * \n)
+    .endr
+    jmp gate_ymm
+gate_fpu_all:
     fxrstor64 AT(STUB_FX)
+gate_ymm:
     cmp byte ptr AT(STUB_YMM_LIVE), 0
     je gate_fpu_done
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7
@@ -113,7 +122,10 @@ gate_slow:
 stub_leave:
     cmp byte ptr AT(STUB_FPU_PARKED), 0
     jne leave_parked
-    fxsave64 AT(STUB_FX)
+    stmxcsr AT(STUB_FX + STUB_FX_MXCSR)
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    movaps AT(STUB_FX + STUB_FX_XMM + 16 * \n), xmm\n
+    .endr
     cmp byte ptr AT(STUB_YMM_LIVE), 0
     je leave_saved
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7
@@ -121,7 +133,7 @@ stub_leave:
     .endr
     vzeroupper                      // C must not pay for upper halves that are not zero, nor lose them
 leave_saved:
-    mov byte ptr AT(STUB_FPU_PARKED), 1
+    mov byte ptr AT(STUB_FPU_PARKED), STUB_PARKED_VECTORS
 leave_parked:
     push 0x1f80                     // the monitor's own MXCSR
     ldmxcsr [rsp]

@@ -26,6 +26,12 @@
 #define STUB_FX            320
 #define STUB_YMM           9664
 
+// Inside the FXSAVE image, and values of STUB_FPU_PARKED.
+#define STUB_FX_MXCSR       24
+#define STUB_FX_XMM         160
+#define STUB_PARKED_VECTORS 1
+#define STUB_PARKED_ALL     2
+
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 

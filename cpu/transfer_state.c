@@ -52,8 +52,9 @@ void vcpu_set_state(struct vcpu *v, const struct cpu_state *state) {
 
 // Of the FXSAVE image: FCW FSW FTW; MXCSR; ST0 to XMM7, then the upper halves of YMM0 to YMM7. The pointers in between
 // are the host's, and the guest's stand in abi.
-void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque) {
+void vcpu_visit_state(struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque) {
     struct cpu_state state;
+    engine_park_x87(v);
     vcpu_get_state(v, &state);
     visit(opaque, &state, sizeof state);
     const uint64_t msr[] = {v->msr.sysenter_cs, v->msr.sysenter_esp, v->msr.sysenter_eip, v->msr.efer,

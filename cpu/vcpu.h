@@ -218,6 +218,7 @@ struct vcpu {
     struct segment_memo memo[CPU_SEG_COUNT];
 
     struct cpu_config config;
+    uint32_t port_accesses;
     uint64_t device_cycles, translate_cycles, fault_cycles; // host TSC, of this run: become ns in stats at its end
     struct stats *stats;
     const struct log *log;
@@ -334,7 +335,8 @@ void engine_mode_changed(struct vcpu *v);                       // root and wind
 void engine_flush_code_roots(struct vcpu *v, bool keep_global); // address space changed: code-map roots
 void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
 void engine_arm(struct vcpu *v);      // kick.c: the next transfer or callout leaves for the dispatcher
-void engine_park_fpu(struct vcpu *v); // the guest's FPU state goes to abi.fx (idempotent)
+void engine_park_fpu(struct vcpu *v); // the guest's vector registers go to abi.fx and abi.ymm (idempotent)
+void engine_park_x87(struct vcpu *v); // and its x87 state: before anyone looks at that in abi.fx, or changes it
 void cpu_device_lock(struct vcpu *v); // io.c: parks the FPU state, then takes the device lock
 void cpu_device_unlock(struct vcpu *v);
 void engine_interrupt_window(struct vcpu *v);        // IF became 1: look for interrupts before the next block

@@ -131,6 +131,7 @@ enum callout_result callout_XSTATE(struct vcpu *v, uint32_t r8, uint32_t r9, uin
     unsigned seg = RM_INDEX(r9);
     uint32_t wanted = v->abi.gpr[CPU_EAX] & v->xcr0, linear;
     (void)word;
+    engine_park_x87(v);
     if (!(v->cr4 & CR4_OSXSAVE))
         return raise(v, VECTOR_UD);
     if (v->cr0 & CR0_TS)

@@ -173,8 +173,8 @@ bool i8254_gate(const struct i8254 *pit, unsigned counter) {
     return pit->counter[counter % PIT_COUNTERS].gate;
 }
 
-bool i8254_out(struct i8254 *pit, unsigned counter) {
-    return counter_out(&pit->counter[counter % PIT_COUNTERS], pit_now(pit));
+bool i8254_out(struct i8254 *pit, unsigned counter, uint64_t now_ns) {
+    return counter_out(&pit->counter[counter % PIT_COUNTERS], ticks_from_ns(now_ns));
 }
 
 void i8254_reset(struct i8254 *pit) {

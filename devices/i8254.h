@@ -25,6 +25,6 @@ void i8254_reset(struct i8254 *pit);
 // Pins of one counter (0-2). The gates of 0 and 1 are tied high on a PC.
 void i8254_set_gate(struct i8254 *pit, unsigned counter, bool level);
 bool i8254_gate(const struct i8254 *pit, unsigned counter);
-bool i8254_out(struct i8254 *pit, unsigned counter);
+bool i8254_out(struct i8254 *pit, unsigned counter, uint64_t now_ns);
 
 #endif

@@ -189,7 +189,7 @@ void window_prefill(struct mmu *mmu, bool user);
 void window_prefill_later(struct mmu *mmu, uint32_t linear, bool user);
 
 // CPU time used by the current user view, in nanoseconds, for the policy. The mmu takes the time itself, from a call of
-// window_view_soft or window_enter with `user` to the next without; this adds what passes those by.
+// window_view_soft with `user` to the next without; this adds what passes those by.
 void window_account(struct mmu *mmu, uint64_t ns);
 
 #endif

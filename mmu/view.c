@@ -10,6 +10,8 @@
 #define HOLD_MAX        400000
 #define PERIOD          1000 // CPU time after which the costs of a direct view are looked at
 #define COST_SHARE      8    // of a period: more than one part in eight is too much
+#define STAY_SHORT      2000 // ticks at CPL 3
+#define STAYS_UNTIMED   15   // that follow a short one
 #define NEW_PROCESS_MIN 32   // pages, for the guess that a window's process is gone
 
 static uint32_t current_key(const struct mmu *mmu) {
@@ -202,23 +204,29 @@ void window_account(struct mmu *mmu, uint64_t ns) {
     view_charge(mmu, ns * mmu->windows->cycles_per_us / 1000);
 }
 
-// CPL-3 code runs from one call with `user` to the next call without.
+// CPL-3 code runs from one call with `user` to the next call without. Reading the time-stamp counter is among the dearest
+// parts of a system call, so after a short stay the next ones are not timed: the short one stands for them. A process
+// that computes from then on is noticed after as many timer interrupts.
 static void clock_privilege(struct mmu *mmu, bool user) {
     struct window_state *windows = mmu->windows;
-    if (windows->user_since || user) {
-        uint64_t now = __builtin_ia32_rdtsc();
-        if (windows->user_since && windows->view) {
-            view_charge(mmu, now - windows->user_since);
+    if (user == windows->user_runs) {
+        return;
+    }
+    windows->user_runs = user;
+    if (user) {
+        bool timed = windows->stays_untimed == 0;
+        windows->user_since = timed ? __builtin_ia32_rdtsc() : 0;
+        windows->stays_untimed -= !timed;
+    } else if (windows->user_since) {
+        uint64_t cycles = __builtin_ia32_rdtsc() - windows->user_since;
+        windows->stays_untimed = cycles < STAY_SHORT ? STAYS_UNTIMED : 0;
+        if (windows->view) {
+            view_charge(mmu, cycles * (windows->stays_untimed + 1));
         }
-        windows->user_since = user ? now : 0;
     }
 }
 
-bool window_view_soft(struct mmu *mmu, bool user) {
-    if (all_soft(mmu)) {
-        return true;
-    }
-    clock_privilege(mmu, user);
+static bool view_is_soft(struct mmu *mmu, bool user) {
     if (!user) {
         return false;
     }
@@ -238,9 +246,17 @@ bool window_view_soft(struct mmu *mmu, bool user) {
     return false;
 }
 
+bool window_view_soft(struct mmu *mmu, bool user) {
+    if (all_soft(mmu)) {
+        return true;
+    }
+    clock_privilege(mmu, user);
+    return view_is_soft(mmu, user);
+}
+
 uint64_t window_enter(struct mmu *mmu, bool user) {
     struct window_state *windows = mmu->windows;
-    if (window_view_soft(mmu, user)) {
+    if (all_soft(mmu) || view_is_soft(mmu, user)) {
         return windows->base;
     }
     if (!user) {

@@ -81,7 +81,9 @@ struct window_state {
     uint32_t pool_used;
     uint64_t call_cycles;   // what a mapping call costs here, measured at creation
     uint64_t cycles_per_us; // of the time-stamp counter
-    uint64_t user_since;    // time stamp since which CPL-3 code runs, 0 if it does not
+    uint64_t user_since;    // time stamp since which CPL-3 code runs, 0 if this stay is not timed
+    unsigned stays_untimed; // how many of the next stays at CPL 3 are not timed
+    bool user_runs;
     struct view *view;      // of the current CR3, or NULL when not looked up yet
     // The guest page fault that a direct access met last.
     bool prefill;

@@ -39,6 +39,14 @@ enum abi_request {
     ABI_REQUEST_ARMED = 2, // block cut and live_root empty: the next transfer leaves for the dispatcher
 };
 
+// Where the guest's FPU state is. C code may use vector registers when those are parked; x87 and MMX registers it never
+// uses, so they stay in the processor, live and at no cost, until somebody wants to see them.
+enum abi_parked {
+    PARKED_NOTHING = 0, // all in the host registers
+    PARKED_VECTORS = 1, // XMM (and YMM) registers and MXCSR in `fx` and `ymm`; the x87 state in the processor
+    PARKED_ALL = 2,     // everything in `fx` and `ymm`
+};
+
 struct vcpu_abi {
     uint8_t reserved[16];
     // Saved by every stub on the way out of translated code, loaded by the gate on the way in.
@@ -50,7 +58,7 @@ struct vcpu_abi {
     uint32_t sys_flags;       // virtual EFLAGS outside `flags`: TF IF IOPL NT RF VM AC VIF VIP ID
     uint8_t request;          // enum abi_request
     uint8_t pending;          // non-zero: an interrupt waits for IF=1 (tested by inline STI and POPF)
-    uint8_t fpu_parked;       // the guest's FPU state is in `fx`, not in the host registers
+    uint8_t fpu_parked;       // enum abi_parked
     uint8_t shadow;           // interrupt shadow is open for the instruction at eip
     uint64_t gate_r9;         // r9 on return from a soft miss: addend for [r9 + r8]
     uint64_t host_rsp;        // rsp inside blocks; the return slot is at host_rsp - 8

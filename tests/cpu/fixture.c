@@ -22,7 +22,10 @@ void engine_flush_code_page(struct vcpu *v, uint32_t linear) {
     of(v)->page_flushes++;
 }
 void engine_park_fpu(struct vcpu *v) {
-    v->abi.fpu_parked = 1;
+    v->abi.fpu_parked = PARKED_ALL;
+}
+void engine_park_x87(struct vcpu *v) {
+    engine_park_fpu(v);
 }
 void engine_arm(struct vcpu *v) {
     of(v)->arms++;

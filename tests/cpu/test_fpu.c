@@ -23,7 +23,7 @@ static uint32_t get32_at(const uint8_t *at) {
 
 static void park(struct fixture *f) {
     __asm__ volatile("fxsave64 %0" : "=m"(f->v->abi.fx));
-    f->v->abi.fpu_parked = 1;
+    f->v->abi.fpu_parked = PARKED_ALL;
     f->v->abi.fip = 0x11223344;
     f->v->abi.fdp = 0x55667788;
     f->v->abi.fop = 0x123;

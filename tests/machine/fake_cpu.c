@@ -198,6 +198,6 @@ uint64_t vcpu_clock_ns(const struct vcpu *v) {
     return 0;
 }
 
-void vcpu_visit_state(const struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque) {
+void vcpu_visit_state(struct vcpu *v, void (*visit)(void *opaque, const void *data, size_t size), void *opaque) {
     visit(opaque, &v->state, sizeof v->state);
 }

@@ -168,16 +168,26 @@ static bool translate(uint32_t mode, const uint8_t *bytes, unsigned size, uint32
     return r->translated;
 }
 
+// The x87 state has stayed in the processor.
+static void fetch_x87(uint8_t fx[512]) {
+    static uint8_t now[512] __attribute__((aligned(16)));
+    enum { MXCSR = 24, ST = 32, XMM = 160 };
+    __asm__ volatile("fxsave64 %0\n\tfninit" : "=m"(now));
+    memcpy(fx, now, MXCSR);
+    memcpy(fx + ST, now + ST, XMM - ST);
+}
+
 // Enters the code at CODE_AT with the state, and brings back what it left.
 static void run(struct guest_state *s) {
     memcpy(abi.fx, s->fx, sizeof abi.fx);
     memcpy(abi.gpr, s->gpr, sizeof abi.gpr);
-    abi.fpu_parked = 1;
+    abi.fpu_parked = PARKED_ALL;
     abi.flags = s->flags | 2;
     abi.exit_site = ARENA + CODE_AT;
     abi.exit_reason = 0xff;
     caught = -1;
     ((void (*)(struct vcpu_abi *))(uintptr_t)stub_at(stub_enter))(&abi);
+    fetch_x87(abi.fx);
     memcpy(s->fx, abi.fx, sizeof abi.fx);
     memcpy(s->gpr, abi.gpr, sizeof abi.gpr);
     s->flags = abi.flags & ARITHMETIC_FLAGS;

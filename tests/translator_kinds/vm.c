@@ -123,7 +123,7 @@ struct vm_run vm_run(uint32_t mode, const uint8_t *bytes, unsigned size) {
     result = (struct vm_run){.end = VM_EXIT};
     if (translate_block(&in, &out, &err) != TRANSLATE_OK)
         return result;
-    abi.fpu_parked = 1;
+    abi.fpu_parked = PARKED_ALL;
     abi.flags |= 2;
     abi.r8 = VM_CODE + VM_OFFSET;
     abi.exit_site = ARENA + CODE_AT;
