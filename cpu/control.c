@@ -24,7 +24,7 @@ static enum callout_result bad_value(struct vcpu *v) {
 
 int cpu_control_apply(struct vcpu *v) {
     const struct mmu_control control = {
-        .cr0 = v->cr0, .cr3 = v->cr3, .cr4 = v->cr4, .nxe = (v->msr.efer & EFER_NXE) != 0, .a20 = v->a20};
+        .cr0 = v->abi.cr0, .cr3 = v->abi.cr3, .cr4 = v->abi.cr4, .nxe = (v->msr.efer & EFER_NXE) != 0, .a20 = v->a20};
     cpu_control_update(v);
     return mmu_set_control(v->mmu, &control);
 }
@@ -32,13 +32,13 @@ int cpu_control_apply(struct vcpu *v) {
 // CR0 and CR4 become the given values. The mmu and the code map forget translations only where the SDM says so (vol. 3A
 // 4.10.4.1): an operating system changes CR0.TS often. 0, or -1 with #GP for a bad PDPTE and nothing changed.
 static int set_controls(struct vcpu *v, uint32_t cr0, uint32_t cr4) {
-    const uint32_t old0 = v->cr0, old4 = v->cr4;
+    const uint32_t old0 = v->abi.cr0, old4 = v->abi.cr4;
     bool flush = ((old0 ^ cr0) & CR0_FLUSHES) || ((old4 ^ cr4) & CR4_FLUSHES);
-    v->cr0 = cr0;
-    v->cr4 = cr4;
+    v->abi.cr0 = cr0;
+    v->abi.cr4 = cr4;
     if (flush && cpu_control_apply(v) < 0) {
-        v->cr0 = old0;
-        v->cr4 = old4;
+        v->abi.cr0 = old0;
+        v->abi.cr4 = old4;
         cpu_control_apply(v); // the old PDPTEs were good
         return cpu_raise_error(v, VECTOR_GP, 0);
     }
@@ -55,15 +55,15 @@ static enum callout_result set_cr0(struct vcpu *v, uint32_t value) {
     value = (value & CR0_DEFINED) | CR0_ET;
     if (((value & CR0_PG) && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
         return bad_value(v);
-    return set_controls(v, value, v->cr4) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
+    return set_controls(v, value, v->abi.cr4) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
 
 int cpu_load_cr3(struct vcpu *v, uint32_t value) {
     if (mmu_load_cr3(v->mmu, value) < 0)
         return cpu_raise_error(v, VECTOR_GP, 0);
-    v->cr3 = value;
+    v->abi.cr3 = value;
     v->stats->cr3_loads++;
-    engine_flush_code_roots(v, v->cr4 & CR4_PGE);
+    engine_flush_code_roots(v, v->abi.cr4 & CR4_PGE);
     cpu_mode_update(v);
     return 0;
 }
@@ -75,7 +75,7 @@ static enum callout_result set_cr3(struct vcpu *v, uint32_t value) {
 static enum callout_result set_cr4(struct vcpu *v, uint32_t value) {
     if (value & ~(CR4_DEFINED | v->cr4_optional))
         return bad_value(v);
-    return set_controls(v, v->cr0, value) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
+    return set_controls(v, v->abi.cr0, value) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
 
 // A change of address space or paging ends the block: what follows is looked up anew.
@@ -93,7 +93,7 @@ enum callout_result callout_MOV_TO_CR(struct vcpu *v, uint32_t r8, uint32_t r9, 
         return CALLOUT_FAULT;
     switch (r9 & 0xff) {
     case 0: return end_block(v, set_cr0(v, value), word);
-    case 2: v->cr2 = value; return CALLOUT_CONTINUE;
+    case 2: v->abi.cr2 = value; return CALLOUT_CONTINUE;
     case 3: return end_block(v, set_cr3(v, value), word);
     case 4: return end_block(v, set_cr4(v, value), word);
     default: cpu_raise(v, VECTOR_UD); return CALLOUT_FAULT;
@@ -104,7 +104,7 @@ enum callout_result callout_CLTS(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
     (void)r8, (void)r9, (void)word;
     if (needs_ring0(v))
         return CALLOUT_FAULT;
-    return set_controls(v, v->cr0 & ~CR0_TS, v->cr4) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
+    return set_controls(v, v->abi.cr0 & ~CR0_TS, v->abi.cr4) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
 
 // LMSW sets PE but cannot clear it.
@@ -113,7 +113,7 @@ enum callout_result callout_LMSW(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
     if (needs_ring0(v) || cpu_read_rm(v, r9, r8, 2, &value) < 0)
         return callout_failed(v);
     const uint32_t changes = CR0_MP | CR0_EM | CR0_TS;
-    return end_block(v, set_cr0(v, (v->cr0 & ~changes) | (value & (changes | CR0_PE))), word);
+    return end_block(v, set_cr0(v, (v->abi.cr0 & ~changes) | (value & (changes | CR0_PE))), word);
 }
 
 enum callout_result callout_INVLPG(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {

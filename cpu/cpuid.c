@@ -215,7 +215,7 @@ enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint
     const struct announced a = {.invariant_tsc = v->tsc_rate.invariant,
                                 .xcr0_supported = v->xcr0_supported,
                                 .xcr0 = v->xcr0,
-                                .osxsave = v->cr4 & CR4_OSXSAVE};
+                                .osxsave = v->abi.cr4 & CR4_OSXSAVE};
     announce(&a, leaf, v->abi.gpr[CPU_ECX], regs);
     tsc_leaves(v, leaf, regs);
     if (leaf == 7 && v->abi.gpr[CPU_ECX] == 0)

@@ -33,7 +33,8 @@ CHECK_OFFSET(STUB_FX, fx);
 CHECK_OFFSET(STUB_YMM_LIVE, ymm_live);
 CHECK_OFFSET(STUB_YMM, ymm);
 _Static_assert(STUB_FX_MXCSR == FX_MXCSR && STUB_FX_XMM == FX_XMM, "the stubs know the FXSAVE image");
-_Static_assert(STUB_PARKED_VECTORS == PARKED_VECTORS && STUB_PARKED_ALL == PARKED_ALL, "the stubs know where FPU state is");
+_Static_assert(STUB_PARKED_VECTORS == PARKED_VECTORS && STUB_PARKED_ALL == PARKED_ALL,
+               "the stubs know where FPU state is");
 _Static_assert(offsetof(struct vcpu, abi) == 0, "the structure that translated code sees comes first");
 
 static int install_stubs(struct engine *e, struct error *err) {

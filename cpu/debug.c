@@ -10,7 +10,7 @@
 // DR4 and DR5 are DR6 and DR7 unless CR4.DE is set. Returns the register's number or -1 with #UD, #GP or, under DR7.GD,
 // #DB.
 static int resolve(struct vcpu *v, unsigned number) {
-    if ((number == 4 || number == 5) && (v->cr4 & CR4_DE))
+    if ((number == 4 || number == 5) && (v->abi.cr4 & CR4_DE))
         return cpu_raise(v, VECTOR_UD);
     if (cpu_protected(v) && v->cpl != 0)
         return cpu_raise_error(v, VECTOR_GP, 0);

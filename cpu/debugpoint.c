@@ -58,7 +58,7 @@ static void arm_registers(struct vcpu *v, struct page_list *data) {
             engine_flush_code_page(v, v->dr[n]);
             break;
         case RW_IO: // undefined without CR4.DE: off
-            if (v->cr4 & CR4_DE)
+            if (v->abi.cr4 & CR4_DE)
                 debug->io_registers |= bit;
             break;
         default: debug->data_registers |= bit; add_range(data, register_start(v, n), length_of(dr7, n));

@@ -145,7 +145,7 @@ void vcpu_set_a20(struct vcpu *v, bool enabled) {
         return;
     v->a20 = enabled;
     struct mmu_control control = {
-        .cr0 = v->cr0, .cr3 = v->cr3, .cr4 = v->cr4, .nxe = v->msr.efer >> 11 & 1, .a20 = enabled};
+        .cr0 = v->abi.cr0, .cr3 = v->abi.cr3, .cr4 = v->abi.cr4, .nxe = v->msr.efer >> 11 & 1, .a20 = enabled};
     mmu_set_control(v->mmu, &control);
     engine_flush_code_roots(v, false);
 }

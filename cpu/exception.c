@@ -182,7 +182,7 @@ int cpu_deliver_fault(struct vcpu *v) {
         if (v->trace.on)
             trace_fault(v);
         if (first == VECTOR_PF)
-            v->cr2 = v->fault.cr2;
+            v->abi.cr2 = v->fault.cr2;
         // #DB is a trap here, or an instruction breakpoint, #DF an abort; every other exception is a fault and resumes
         // with RF set.
         const struct event event = {.vector = (uint8_t)first,
@@ -200,7 +200,7 @@ int cpu_deliver_fault(struct vcpu *v) {
             return -1;
         if (makes_double_fault(first, v->fault.vector)) {
             if (v->fault.vector == VECTOR_PF)
-                v->cr2 = v->fault.cr2;
+                v->abi.cr2 = v->fault.cr2;
             cpu_raise_error(v, VECTOR_DF, 0);
         }
     }

@@ -19,7 +19,7 @@ static bool pends(struct vcpu *v) {
 }
 
 bool engine_signals_ferr(const struct vcpu *v) {
-    return v->fault.vector == VECTOR_MF && !v->fault.software && !(v->cr0 & CR0_NE) && v->config.coprocessor_error;
+    return v->fault.vector == VECTOR_MF && !v->fault.software && !(v->abi.cr0 & CR0_NE) && v->config.coprocessor_error;
 }
 
 void engine_ferr(struct vcpu *v) {

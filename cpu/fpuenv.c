@@ -200,7 +200,7 @@ static enum callout_result fxsave(struct vcpu *v, uint32_t rm, uint32_t offset) 
         return callout_failed(v);
     fpu_guest_image(v, image);
     // Without OSFXSR the image has no XMM registers. What follows them is not written outside 64-bit mode.
-    unsigned bytes = v->cr4 & CR4_OSFXSR ? FX_USED : FX_XMM;
+    unsigned bytes = v->abi.cr4 & CR4_OSFXSR ? FX_USED : FX_XMM;
     return cpu_write(v, RM_INDEX(rm), offset, image, bytes) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
 
@@ -213,7 +213,7 @@ static enum callout_result fxrstor(struct vcpu *v, uint32_t rm, uint32_t offset)
         return CALLOUT_FAULT;
     }
     fpu_load_x87(v, image);
-    if (v->cr4 & CR4_OSFXSR) {
+    if (v->abi.cr4 & CR4_OSFXSR) {
         fx_put32(fx + FX_MXCSR, fx_get32(image + FX_MXCSR));
         memcpy(fx + FX_XMM, image + FX_XMM, FX_USED - FX_XMM);
     }
@@ -236,9 +236,9 @@ static enum callout_result ldmxcsr(struct vcpu *v, uint32_t rm, uint32_t offset)
 
 // #NM and #UD before the instruction looks at memory (SDM vol. 3A table 2-2). 0 or -1.
 static int available(struct vcpu *v, bool fx) {
-    if (fx && (v->cr0 & CR0_EM))
+    if (fx && (v->abi.cr0 & CR0_EM))
         return cpu_raise(v, VECTOR_UD);
-    if (v->cr0 & (CR0_EM | CR0_TS))
+    if (v->abi.cr0 & (CR0_EM | CR0_TS))
         return cpu_raise(v, VECTOR_NM);
     return 0;
 }

@@ -154,8 +154,8 @@ static void soften(struct vcpu *v, greg_t *regs, const struct block *block, cons
     redirect_again(v, regs, block, mark);
 }
 
-// A direct instruction met a page fault of the guest. True if it does so time and again, like the one instruction of an
-// allocator that touches every new page first: in soft form the same fault costs no signal.
+// An instruction met a fault of the guest by a signal. True if it does so time and again, like the one instruction of
+// an allocator that touches every new page first: in soft form the same fault costs no signal.
 static bool faults_often(struct vcpu *v, const struct block *block, const struct block_mark *mark) {
     uint64_t now = __builtin_ia32_rdtsc();
     uint32_t key = block->frame << 12 | mark->guest;
@@ -163,8 +163,7 @@ static bool faults_often(struct vcpu *v, const struct block *block, const struct
     if (rate->key != key || now - rate->since > ENGINE_FAULT_SPAN) {
         *rate = (struct fault_rate){.key = key, .since = now};
     }
-    return v->config.policy == MMU_ADAPTIVE && ++rate->count >= ENGINE_FAULT_MAX &&
-           !(v->config.ablate & ABLATE_FORM_CHANGE);
+    return ++rate->count >= ENGINE_FAULT_MAX && !(v->config.ablate & ABLATE_FORM_CHANGE);
 }
 
 static void note_shadow_fault(struct vcpu *v, const greg_t *regs, uint32_t linear, const struct block *block,
@@ -200,7 +199,7 @@ static bool window_signal(struct vcpu *v, greg_t *regs, uint64_t address, const 
     case WINDOW_MAPPED: break;
     case WINDOW_SOFT: soften(v, regs, block, mark); break;
     case WINDOW_FAULT:
-        if (faults_often(v, block, mark)) {
+        if (v->config.policy == MMU_ADAPTIVE && faults_often(v, block, mark)) {
             soften(v, regs, block, mark);
             break;
         }
@@ -229,9 +228,15 @@ static bool segv_in_code(struct vcpu *v, const siginfo_t *info, greg_t *regs, co
 
 static bool fpe_in_code(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
     switch (regs[REG_TRAPNO]) {
-    case TRAP_DIVIDE: cpu_raise(v, VECTOR_DE); break;
+    case TRAP_DIVIDE:
+        if (faults_often(v, block, mark)) { // DIV in soft form goes through C, which looks at the operands
+            soften(v, regs, block, mark);
+            return true;
+        }
+        cpu_raise(v, VECTOR_DE);
+        break;
     case TRAP_X87: cpu_raise(v, VECTOR_MF); break;
-    case TRAP_SIMD: cpu_raise(v, v->cr4 & CR4_OSXMMEXCPT ? VECTOR_XM : VECTOR_UD); break;
+    case TRAP_SIMD: cpu_raise(v, v->abi.cr4 & CR4_OSXMMEXCPT ? VECTOR_XM : VECTOR_UD); break;
     default: return false;
     }
     redirect_fault(v, regs, block, mark);

@@ -3,8 +3,8 @@
 #include "cpu/semantics.h"
 #include "devices/bus.h"
 
-#define PORT_NS 1000 // of the virtual clock: what an access takes on the ISA bus, which drivers' delays rely on
-#define PORT_SAMPLE 17 // no divisor of the loops in which drivers access ports
+#define PORT_NS     1000 // of the virtual clock: what an access takes on the ISA bus, which drivers' delays rely on
+#define PORT_SAMPLE 17   // no divisor of the loops in which drivers access ports
 
 void cpu_device_lock(struct vcpu *v) {
     engine_park_fpu(v);
@@ -17,7 +17,8 @@ void cpu_device_unlock(struct vcpu *v) {
         v->config.unlock(v->config.opaque);
 }
 
-// One access in PORT_SAMPLE is timed and stands for the others: reading the time-stamp counter costs as much as an access.
+// One access in PORT_SAMPLE is timed and stands for the others: reading the time-stamp counter costs as much as an
+// access.
 static uint64_t sample_begin(struct vcpu *v) {
     return v->port_accesses++ % PORT_SAMPLE ? 0 : __builtin_ia32_rdtsc();
 }

@@ -45,18 +45,18 @@ uint32_t cpu_linear_eip(const struct vcpu *v) {
 
 void cpu_control_update(struct vcpu *v) {
     uint32_t mode = (v->clock.counts ? MODE_COUNTED : 0u) | (v->trace.on ? MODE_TRACED : 0u);
-    if (v->cr0 & (CR0_EM | CR0_TS))
+    if (v->abi.cr0 & (CR0_EM | CR0_TS))
         mode |= MODE_X87_NM;
-    if ((v->cr0 & CR0_MP) && (v->cr0 & CR0_TS))
+    if ((v->abi.cr0 & CR0_MP) && (v->abi.cr0 & CR0_TS))
         mode |= MODE_WAIT_NM;
-    if ((v->cr0 & CR0_EM) || !(v->cr4 & CR4_OSFXSR))
+    if ((v->abi.cr0 & CR0_EM) || !(v->abi.cr4 & CR4_OSFXSR))
         mode |= MODE_SSE_UD;
-    if (v->cr0 & CR0_EM)
+    if (v->abi.cr0 & CR0_EM)
         mode |= MODE_MMX_UD;
-    if (v->cr0 & CR0_TS)
+    if (v->abi.cr0 & CR0_TS)
         mode |= MODE_SIMD_NM;
     const uint32_t vectors = XCR0_SSE | XCR0_AVX;
-    if ((v->cr0 & CR0_PE) && (v->cr4 & CR4_OSXSAVE) && (v->xcr0 & vectors) == vectors)
+    if ((v->abi.cr0 & CR0_PE) && (v->abi.cr4 & CR4_OSXSAVE) && (v->xcr0 & vectors) == vectors)
         mode |= MODE_AVX;
     v->control_mode = mode;
 }
@@ -70,13 +70,13 @@ void cpu_mode_update(struct vcpu *v) {
         mode |= MODE_ONE;
     if (v->cpl <= cpu_iopl(v))
         mode |= MODE_IOPL_OK;
-    if (user && (v->cr4 & CR4_TSD))
+    if (user && (v->abi.cr4 & CR4_TSD))
         mode |= MODE_TSC_GP;
-    if (user && (v->cr0 & CR0_AM) && (v->abi.sys_flags & EFLAGS_AC))
+    if (user && (v->abi.cr0 & CR0_AM) && (v->abi.sys_flags & EFLAGS_AC))
         mode |= MODE_ALIGN;
     if (v->abi.sys_flags & EFLAGS_VM)
         mode |= MODE_V86;
-    bool open = (v->cr4 & CR4_SMAP) && !user && (v->abi.sys_flags & EFLAGS_AC);
+    bool open = (v->abi.cr4 & CR4_SMAP) && !user && (v->abi.sys_flags & EFLAGS_AC);
     if (open != v->user_open) {
         v->user_open = open;
         mmu_open_user(v->mmu, open);

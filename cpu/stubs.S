@@ -74,9 +74,16 @@ stub_gate:
     je gate_slow
     cmp byte ptr AT(STUB_FPU_PARKED), 0
     jne gate_fpu
-    mov eax, AT(STUB_FLAGS)
-    push rax
-    popfq
+    mov eax, AT(STUB_FLAGS)         // POPFQ would cost more than all the rest of the gate
+    test eax, 0x40400               // DF; AC, which only a test sets
+    jnz gate_popfq
+    mov ecx, eax
+    shr ecx, 11
+    and ecx, 1
+    add cl, 0x7f                    // overflows if OF was set
+    mov ah, al
+    sahf                            // SF ZF AF PF CF
+gate_registers:
     mov r12d, AT(STUB_GPR + 16)
     mov r11d, AT(STUB_PAGE)
     mov r8d, AT(STUB_R8)
@@ -91,6 +98,10 @@ stub_gate:
     mov esi, AT(STUB_GPR + 24)
     mov edi, AT(STUB_GPR + 28)
     ret
+gate_popfq:
+    push rax
+    popfq
+    jmp gate_registers
 stub_gate_end:
 
 gate_fpu:
@@ -114,6 +125,7 @@ gate_fpu_done:
     jmp stub_gate                   // not past the request test: a kick may have come here
 
 gate_slow:
+    cld                             // a kick behind gate_popfq
     lea rdi, [r15 - BIAS]
     sub rsp, 8
     call qword ptr AT(STUB_SLOW_ENTRY)

@@ -7,12 +7,8 @@
 
 static void load_flat(struct vcpu *v, unsigned code_selector, unsigned stack_selector, unsigned ring) {
     const unsigned dpl = ring << ATTR_DPL_SHIFT;
-    const struct cpu_segment code = {
-        .selector = (uint16_t)code_selector, .attr = (uint16_t)(FLAT_CODE | dpl), .limit = 0xffffffffu};
-    const struct cpu_segment stack = {
-        .selector = (uint16_t)stack_selector, .attr = (uint16_t)(FLAT_DATA | dpl), .limit = 0xffffffffu};
-    cpu_commit_segment(v, CPU_SEG_CS, &code);
-    cpu_commit_segment(v, CPU_SEG_SS, &stack);
+    cpu_commit_fields(v, CPU_SEG_CS, code_selector, FLAT_CODE | dpl, 0, 0xffffffffu);
+    cpu_commit_fields(v, CPU_SEG_SS, stack_selector, FLAT_DATA | dpl, 0, 0xffffffffu);
 }
 
 enum callout_result callout_SYSENTER(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {

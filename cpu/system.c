@@ -124,5 +124,5 @@ enum callout_result callout_STR(struct vcpu *v, uint32_t r8, uint32_t r9, uint32
 }
 
 enum callout_result callout_SMSW(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
-    return store_word(v, r9, r8, word, v->cr0);
+    return store_word(v, r9, r8, word, v->abi.cr0);
 }

@@ -62,7 +62,7 @@ static int probe(struct vcpu *v, const struct task_switch *task, const struct cp
         return -1;
     if (task->cause != TASK_IRET && cpu_probe_system(v, busy_byte(v, tss->selector), 1) < 0)
         return -1;
-    if (tss_is_wide(tss) && (v->cr0 & CR0_PG)) {
+    if (tss_is_wide(tss) && (v->abi.cr0 & CR0_PG)) {
         uint32_t cr3;
         copy_bytes(&cr3, image + TSS32_CR3, 4);
         if (mmu_check_cr3(v->mmu, cr3) < 0)

@@ -43,7 +43,7 @@ static int read_image(struct vcpu *v, struct image *image) {
 }
 
 static int load_registers(struct vcpu *v, const struct task_switch *task, const struct image *image) {
-    if (tss_is_wide(&v->tr) && (v->cr0 & CR0_PG) && cpu_load_cr3(v, image->cr3) < 0)
+    if (tss_is_wide(&v->tr) && (v->abi.cr0 & CR0_PG) && cpu_load_cr3(v, image->cr3) < 0)
         return -1;
     uint32_t eflags = image->eflags | (task_nests(task) ? EFLAGS_NT : 0), before = v->abi.sys_flags;
     cpu_debug_task_switch(v);
@@ -54,7 +54,7 @@ static int load_registers(struct vcpu *v, const struct task_switch *task, const 
         v->abi.gpr[reg] = image->gpr[reg];
     v->abi.eip = image->eip;
     v->abi.shadow = 0;
-    v->cr0 |= CR0_TS;
+    v->abi.cr0 |= CR0_TS;
     cpu_control_update(v);
     if ((v->abi.sys_flags & ~before & EFLAGS_IF) && v->abi.pending)
         engine_interrupt_window(v);

@@ -51,9 +51,9 @@ static inline void trace_state(struct vcpu *v) {
         trace_event(v, CPU_TRACE_MODE, v->cpl, cpu_linear_eip(v), mode, v->trace.mode, trace_time(v));
         v->trace.mode = mode;
     }
-    if (v->cr3 != v->trace.cr3) {
-        trace_event(v, CPU_TRACE_SPACE, 0, cpu_linear_eip(v), v->cr3, v->trace.cr3, trace_time(v));
-        v->trace.cr3 = v->cr3;
+    if (v->abi.cr3 != v->trace.cr3) {
+        trace_event(v, CPU_TRACE_SPACE, 0, cpu_linear_eip(v), v->abi.cr3, v->trace.cr3, trace_time(v));
+        v->trace.cr3 = v->abi.cr3;
     }
 }
 

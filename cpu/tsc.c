@@ -3,7 +3,7 @@
 
 enum callout_result callout_RDTSC(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
-    if ((v->cr4 & CR4_TSD) && cpu_protected(v) && v->cpl != 0) {
+    if ((v->abi.cr4 & CR4_TSD) && cpu_protected(v) && v->cpl != 0) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
     }

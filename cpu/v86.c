@@ -32,7 +32,7 @@ int cpu_v86_enter(struct vcpu *v) {
 
 bool cpu_virtual_if(const struct vcpu *v) {
     bool v86 = v->abi.sys_flags & EFLAGS_VM;
-    return cpu_protected(v) && v->cpl == 3 && cpu_iopl(v) < 3 && (v->cr4 & (v86 ? CR4_VME : CR4_PVI));
+    return cpu_protected(v) && v->cpl == 3 && cpu_iopl(v) < 3 && (v->abi.cr4 & (v86 ? CR4_VME : CR4_PVI));
 }
 
 // The 16-bit flags image of code that sees VIF as IF, and IOPL 3.
@@ -56,7 +56,7 @@ int cpu_v86_pushf(struct vcpu *v, unsigned size, uint32_t *image) {
     *image = cpu_eflags(v) & ~(EFLAGS_VM | EFLAGS_RF);
     if (cpu_iopl(v) == 3)
         return 0;
-    if (!(v->cr4 & CR4_VME) || size != 2)
+    if (!(v->abi.cr4 & CR4_VME) || size != 2)
         return protection(v);
     *image = virtual_image(v);
     return 0;
@@ -65,7 +65,7 @@ int cpu_v86_pushf(struct vcpu *v, unsigned size, uint32_t *image) {
 enum callout_result callout_POPF_VME(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9;
     uint32_t image;
-    if (!(v->cr4 & CR4_VME) || CALLOUT_EXTRA(word) != 2) {
+    if (!(v->abi.cr4 & CR4_VME) || CALLOUT_EXTRA(word) != 2) {
         protection(v);
         return CALLOUT_FAULT;
     }
@@ -79,7 +79,7 @@ enum callout_result callout_POPF_VME(struct vcpu *v, uint32_t r8, uint32_t r9, u
 int cpu_v86_iret(struct vcpu *v, unsigned size) {
     uint32_t frame[3]; // EIP, CS, EFLAGS
     bool trusted = cpu_iopl(v) == 3;
-    if (!trusted && (!(v->cr4 & CR4_VME) || size != 2))
+    if (!trusted && (!(v->abi.cr4 & CR4_VME) || size != 2))
         return protection(v);
     if (cpu_stack_peek(v, 0, frame, 3, size) < 0)
         return -1;
@@ -103,7 +103,7 @@ int cpu_v86_iret(struct vcpu *v, unsigned size) {
 static int is_redirected(struct vcpu *v, unsigned vector) {
     uint16_t map;
     uint8_t bits;
-    if (!(v->cr4 & CR4_VME))
+    if (!(v->abi.cr4 & CR4_VME))
         return 0;
     if (cpu_io_map_base(v, &map) < 0)
         return -1;

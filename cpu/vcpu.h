@@ -195,7 +195,6 @@ struct vcpu {
     uint32_t gdt_base, idt_base;
     uint16_t gdt_limit, idt_limit;
     uint8_t cpl;
-    uint32_t cr0, cr2, cr3, cr4;
     uint32_t xcr0, xcr0_supported; // XCR0_*; supported is 0 where XSAVE is not announced
     uint32_t dr[8];
     struct cpu_msr msr;
@@ -276,7 +275,7 @@ static inline bool cpu_user(const struct vcpu *v) {
     return v->cpl == 3;
 }
 static inline bool cpu_protected(const struct vcpu *v) {
-    return v->cr0 & CR0_PE;
+    return v->abi.cr0 & CR0_PE;
 }
 uint32_t cpu_get_reg(const struct vcpu *v, unsigned reg, unsigned size); // size 1 (AL.. BH), 2, 4
 void cpu_set_reg(struct vcpu *v, unsigned reg, unsigned size, uint32_t value);

@@ -132,9 +132,9 @@ enum callout_result callout_XSTATE(struct vcpu *v, uint32_t r8, uint32_t r9, uin
     uint32_t wanted = v->abi.gpr[CPU_EAX] & v->xcr0, linear;
     (void)word;
     engine_park_x87(v);
-    if (!(v->cr4 & CR4_OSXSAVE))
+    if (!(v->abi.cr4 & CR4_OSXSAVE))
         return raise(v, VECTOR_UD);
-    if (v->cr0 & CR0_TS)
+    if (v->abi.cr0 & CR0_TS)
         return raise(v, VECTOR_NM);
     enum mmu_access access = RM_OTHER(r9) == XSTATE_XSAVE ? MMU_WRITE : MMU_READ;
     if (cpu_segment_linear(v, seg, r8, XSAVE_HEADER + XSAVE_HEADER_SIZE, access, &linear) < 0)
@@ -159,7 +159,7 @@ static enum callout_result xsetbv(struct vcpu *v) {
 
 enum callout_result callout_XCR(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)word;
-    if (!(v->cr4 & CR4_OSXSAVE))
+    if (!(v->abi.cr4 & CR4_OSXSAVE))
         return raise(v, VECTOR_UD);
     if (r9)
         return xsetbv(v);

@@ -204,9 +204,9 @@ void window_account(struct mmu *mmu, uint64_t ns) {
     view_charge(mmu, ns * mmu->windows->cycles_per_us / 1000);
 }
 
-// CPL-3 code runs from one call with `user` to the next call without. Reading the time-stamp counter is among the dearest
-// parts of a system call, so after a short stay the next ones are not timed: the short one stands for them. A process
-// that computes from then on is noticed after as many timer interrupts.
+// CPL-3 code runs from one call with `user` to the next call without. Reading the time-stamp counter is among the
+// dearest parts of a system call, so after a short stay the next ones are not timed: the short one stands for them. A
+// process that computes from then on is noticed after as many timer interrupts.
 static void clock_privilege(struct mmu *mmu, bool user) {
     struct window_state *windows = mmu->windows;
     if (user == windows->user_runs) {

@@ -84,7 +84,7 @@ struct window_state {
     uint64_t user_since;    // time stamp since which CPL-3 code runs, 0 if this stay is not timed
     unsigned stays_untimed; // how many of the next stays at CPL 3 are not timed
     bool user_runs;
-    struct view *view;      // of the current CR3, or NULL when not looked up yet
+    struct view *view; // of the current CR3, or NULL when not looked up yet
     // The guest page fault that a direct access met last.
     bool prefill;
     bool prefill_user;

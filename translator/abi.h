@@ -86,6 +86,7 @@ struct vcpu_abi {
     struct abi_tlb tlb[2] __attribute__((aligned(64)));           // [0] CPL 0-2, [1] CPL 3
     uint8_t bounce[ABI_BOUNCE_SIZE] __attribute__((aligned(64))); // an operand lies at bounce + (address mod 64)
     uint8_t ymm[8][16] __attribute__((aligned(64)));              // upper halves of YMM0 to YMM7, beside fx
+    uint32_t cr0, cr2, cr3, cr4;                                  // the guest's, which blocks of CPL 0 read
 };
 
 #define ABI_OFFSET(field) ((int32_t)offsetof(struct vcpu_abi, field) - ABI_BIAS) // displacement from r15
@@ -216,9 +217,9 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(VERW, heavy)                                                                                                     \
     X(LAR, heavy) /* r9 = RM word, other = destination register */                                                     \
     X(LSL, heavy)                                                                                                      \
-    X(ARPL, heavy)        /* r9 = RM word, other = source register */                                                  \
-    X(MOV_FROM_CR, light) /* r9 = control register | general register << 8 */                                          \
-    X(MOV_TO_CR, heavy)                                                                                                \
+    X(ARPL, heavy)      /* r9 = RM word, other = source register */                                                    \
+    X(DIVIDE, heavy)    /* DIV, IDIV: r9 = RM word; extra = operand size, DIVIDE_SIGNED */                             \
+    X(MOV_TO_CR, heavy) /* r9 = control register | general register << 8 */                                            \
     X(MOV_FROM_DR, heavy)                                                                                              \
     X(MOV_TO_DR, heavy)                                                                                                \
     X(CLTS, heavy)                                                                                                     \
@@ -249,6 +250,8 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(XSTATE, heavy)     /* XSAVE, XRSTOR: r9 = RM word, other = enum xstate_op */                                     \
     X(XCR, heavy)        /* r9 = 0 XGETBV, 1 XSETBV */                                                                 \
     X(AVX_MASKED, heavy) /* VMASKMOV, VPMASKMOV, gathers: r9 = AVX_MASKED_WORD, r8 = offset without the index */
+
+#define DIVIDE_SIGNED 0x10
 
 enum fpu_env { FPU_FNSTENV, FPU_FLDENV, FPU_FNSAVE, FPU_FRSTOR, FPU_FXSAVE, FPU_FXRSTOR, FPU_LDMXCSR };
 

@@ -69,6 +69,10 @@ static int unit_fault(enum table_unit unit, uint32_t mode) {
 static void emit_kind(struct tctx *t, const struct table_row *row) {
     switch ((enum table_kind)row->kind) {
     case KIND_IDENTITY:
+        if (row->callout != TABLE_NO_CALLOUT && tctx_is_softened(t)) {
+            callout_emit(t);
+            break;
+        }
         t->out->identity++;
         identity_emit(t);
         break;

@@ -128,6 +128,7 @@ static unsigned extra_of(const struct guest_insn *insn, unsigned id) {
     switch (id) {
     case CALLOUT_IN:
     case CALLOUT_OUT: return insn->opcode & 1 ? insn->operand_size : 1;
+    case CALLOUT_DIVIDE: return (insn->opcode & 1 ? insn->operand_size : 1) | (insn->reg == 7 ? DIVIDE_SIGNED : 0u);
     case CALLOUT_POP_SEG: return popped_segment(insn) | (unsigned)insn->operand_size << 4;
     default: return insn->operand_size;
     }
@@ -153,6 +154,7 @@ static void pass_arguments(struct tctx *t, unsigned id) {
     case CALLOUT_LSL:
     case CALLOUT_ARPL:
     case CALLOUT_BOUND: pass_rm(t, insn->reg); break;
+    case CALLOUT_DIVIDE:
     case CALLOUT_LGDT:
     case CALLOUT_LIDT:
     case CALLOUT_SGDT:
@@ -166,7 +168,6 @@ static void pass_arguments(struct tctx *t, unsigned id) {
     case CALLOUT_VERR:
     case CALLOUT_VERW:
     case CALLOUT_INVLPG: pass_rm(t, 0); break;
-    case CALLOUT_MOV_FROM_CR:
     case CALLOUT_MOV_TO_CR:
     case CALLOUT_MOV_FROM_DR:
     case CALLOUT_MOV_TO_DR: emit_mov_r32_imm32(&t->e, R9, insn->reg | (uint32_t)insn->rm << 8); break;

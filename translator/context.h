@@ -196,10 +196,15 @@ struct tctx {
     struct tail tails[TAILS_MAX];
 };
 
-static inline bool tctx_is_soft(const struct tctx *t) {
+// Has this instruction caused too many host signals as it was?
+static inline bool tctx_is_softened(const struct tctx *t) {
     const uint64_t *map = t->in->soft_map;
     unsigned at = t->insn->offset & 4095u;
-    return (t->mode & MODE_SOFT) != 0 || (map && (map[at / 64] >> (at % 64) & 1) != 0);
+    return map && (map[at / 64] >> (at % 64) & 1) != 0;
+}
+
+static inline bool tctx_is_soft(const struct tctx *t) {
+    return (t->mode & MODE_SOFT) != 0 || tctx_is_softened(t);
 }
 
 // Begins a new entry of the side table at the current host position, for the current instruction. access_emit does it

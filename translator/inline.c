@@ -1,6 +1,6 @@
 // Kind inline: sensitive instructions that a few host instructions on struct vcpu_abi stand for. Those that must leave
 // the arithmetic flags alone use PEXT and PDEP with one mask, which together are an AND without flags. Intel SDM, vol.
-// 2, CLI, STI, PUSHF, POPF, RDTSC, MOV; vol. 3A, sections 2.3 and 6.8.1.
+// 2, CLI, STI, PUSHF, POPF, RDTSC, MOV; vol. 3A, sections 2.3, 2.5 and 6.8.1.
 #include "translator/access.h"
 #include "translator/context.h"
 #include "translator/emit_more.h"
@@ -220,6 +220,22 @@ static void emit_mov_from_seg(struct tctx *t) {
     }
 }
 
+// ---- MOV r32, CRn ---------------------------------------------------------------------------------------------------
+
+static void emit_mov_from_cr(struct tctx *t) {
+    static const int32_t offsets[8] = {
+        [0] = ABI_OFFSET(cr0), [2] = ABI_OFFSET(cr2), [3] = ABI_OFFSET(cr3), [4] = ABI_OFFSET(cr4)};
+    const struct guest_insn *insn = t->insn;
+    if (mode_cpl(t->mode) != 0) {
+        callout_raise(t, VECTOR_GP, 0);
+    } else if (!offsets[insn->reg]) {
+        callout_raise(t, VECTOR_UD, -1);
+    } else {
+        struct host_mem cr = mem_vcpu(offsets[insn->reg]);
+        emit_mov_r32_m32(&t->e, host_of_guest(insn->rm), &cr);
+    }
+}
+
 // ---- The kind -------------------------------------------------------------------------------------------------------
 
 void inline_emit(struct tctx *t) {
@@ -227,6 +243,8 @@ void inline_emit(struct tctx *t) {
     if (insn->map == MAP_0F) {
         if (insn->opcode == 0xae)
             emit_fence(&t->e, insn->reg);
+        else if (insn->opcode == 0x20)
+            emit_mov_from_cr(t);
         else
             emit_rdtsc_offset(t);
         return;

@@ -67,8 +67,8 @@ static bool is_argument(enum callout_id id, uint32_t r9) {
     case CALLOUT_LMSW:
     case CALLOUT_VERR:
     case CALLOUT_VERW:
+    case CALLOUT_DIVIDE:
     case CALLOUT_INVLPG: return is_rm_word(r9, 1);
-    case CALLOUT_MOV_FROM_CR:
     case CALLOUT_MOV_TO_CR:
     case CALLOUT_MOV_FROM_DR:
     case CALLOUT_MOV_TO_DR: return (r9 & 0xff) < REGISTERS && r9 >> 8 < REGISTERS;
@@ -93,6 +93,7 @@ static bool is_extra(enum callout_id id, unsigned extra) {
     case CALLOUT_IN:
     case CALLOUT_OUT:
     case CALLOUT_STRING: return extra == 1 || is_size(extra);
+    case CALLOUT_DIVIDE: return (extra & ~(unsigned)DIVIDE_SIGNED) == 1 || is_size(extra & ~(unsigned)DIVIDE_SIGNED);
     case CALLOUT_RAISE:
     case CALLOUT_CLI:
     case CALLOUT_STI: return extra == 0;
@@ -127,7 +128,6 @@ static bool is_privileged(enum callout_id id) {
     case CALLOUT_LLDT:
     case CALLOUT_LTR:
     case CALLOUT_LMSW:
-    case CALLOUT_MOV_FROM_CR:
     case CALLOUT_MOV_TO_CR:
     case CALLOUT_MOV_FROM_DR:
     case CALLOUT_MOV_TO_DR:

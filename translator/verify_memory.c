@@ -17,7 +17,10 @@ static const struct {
     {ABI_OFFSET(seg_selector), 4, 6, CAN_READ},
     {ABI_OFFSET(tmp), 4, 4, CAN_READ | CAN_WRITE},
     {ABI_OFFSET(fip), 4, 3, CAN_WRITE}, // fip, fdp, fop
+    {ABI_OFFSET(cr0), 4, 4, CAN_READ},  // cr0, cr2, cr3, cr4
 };
+_Static_assert(offsetof(struct vcpu_abi, cr4) == offsetof(struct vcpu_abi, cr0) + 12,
+               "the control registers are neighbours");
 _Static_assert(offsetof(struct vcpu_abi, fdp) == offsetof(struct vcpu_abi, fip) + 4 &&
                    offsetof(struct vcpu_abi, fop) == offsetof(struct vcpu_abi, fip) + 8,
                "fip, fdp and fop are neighbours");
@@ -58,6 +61,9 @@ static int check_vcpu(struct verifier *v, unsigned i, unsigned size, unsigned ac
         return verify_reject(v, i, "an instruction that has no business in the vCPU structure");
     if (!is_field(n->disp, size, access))
         return verify_reject(v, i, "not a listed field of the vCPU structure, size or access");
+    bool control = n->disp >= ABI_OFFSET(cr0) && n->disp <= ABI_OFFSET(cr4);
+    if (control && mode_cpl(v->in->mode) != 0)
+        return verify_reject(v, i, "a control register in a mode that is not CPL 0");
     bool writes_flags = n->disp == ABI_OFFSET(sys_flags) && (access & ACC_W);
     if (writes_flags && !(v->in->mode & MODE_IOPL_OK))
         return verify_reject(v, i, "virtual flags change in line only where IOPL allows it");

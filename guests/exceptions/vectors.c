@@ -85,6 +85,39 @@ TEST(divide_error) {
     FAULT(v_aam, VEC_DE);
 }
 
+// An engine that has learnt of an instruction's faults must get its other results right, too.
+SNIPPET(v_often, "", "divl (%esi)")
+SNIPPET(v_often_signed, "", "idivw %cx")
+
+TEST(divide_error_often) {
+    for (u32 round = 0; round < 60; round++) {
+        struct regs r = regs_for(3);
+        struct trap t;
+        r.esi = (u32)user_buffer;
+        r.eax = 1000 + round;
+        r.ecx = round % 4 == 3 ? 0xfff9 : 0; // -7
+        *(u32 *)user_buffer = round % 4 == 3 ? 7 : 0;
+        exec(v_often, &r, &t);
+        if (round % 4 == 3) {
+            CHECK_DONE("divided", t);
+            CHECK_EQ("quotient", t.r.eax, (1000 + round) / 7);
+            CHECK_EQ("remainder", t.r.edx, (1000 + round) % 7);
+        } else {
+            CHECK_TRAP(t, VEC_DE, 0, v_often_at);
+            CHECK_EQ("eax", t.r.eax, r.eax);
+        }
+        r.eax = 0xabcd0000 | (1000 + round);
+        exec(v_often_signed, &r, &t);
+        if (round % 4 == 3) {
+            CHECK_DONE("divided with sign", t);
+            CHECK_EQ("quotient", t.r.eax, 0xabcd0000 | (0xffff & -((1000 + round) / 7)));
+            CHECK_EQ("remainder", t.r.edx, (1000 + round) % 7);
+        } else {
+            CHECK_TRAP(t, VEC_DE, 0, v_often_signed_at);
+        }
+    }
+}
+
 TEST(divide_error_keeps_registers) {
     struct regs r = regs_for(3);
     struct trap t;

@@ -159,8 +159,8 @@ void fixture_paging(struct fixture *f) {
     for (unsigned i = 0; i < FIXTURE_RAM >> 22; i++)
         put32(f, PAGE_TABLES + i * 4, (PAGE_TABLES + 0x1000 + i * 0x1000) | 7);
     fixture_unmap(f, UNMAPPED);
-    f->v->cr3 = PAGE_TABLES;
-    f->v->cr0 |= CR0_PG | CR0_WP;
+    f->v->abi.cr3 = PAGE_TABLES;
+    f->v->abi.cr0 |= CR0_PG | CR0_WP;
     cpu_control_apply(f->v);
     cpu_mode_update(f->v);
 }

@@ -177,7 +177,7 @@ static void page_fault_sets_cr2(void **state) {
     assert_int_equal(f->v->fault.vector, VECTOR_PF);
     assert_int_equal(f->v->fault.error, 6);
     assert_int_equal(cpu_deliver_fault(f->v), 0);
-    assert_int_equal(f->v->cr2, UNMAPPED + 0x123);
+    assert_int_equal(f->v->abi.cr2, UNMAPPED + 0x123);
     assert_int_equal(get32(f, STACK0 - 24), 6);
     assert_int_equal(get32(f, STACK0 - 12), EFLAGS_RF | 2);
 }
@@ -191,7 +191,7 @@ static void double_fault(void **state) {
     put32(f, TSS + 4, UNMAPPED + 0x100);
     cpu_raise(f->v, VECTOR_UD);
     assert_int_equal(cpu_deliver_fault(f->v), -1); // #UD, #PF, #DF: all need that stack
-    assert_int_equal(f->v->cr2, UNMAPPED + 0x100 - 4);
+    assert_int_equal(f->v->abi.cr2, UNMAPPED + 0x100 - 4);
 
     put32(f, TSS + 4, STACK0);
     fixture_gate(f, VECTOR_PF, make_gate(SEL_CODE0, HANDLER, 0x0e, 0)); // not present: contributory
@@ -200,7 +200,7 @@ static void double_fault(void **state) {
     assert_int_equal(cpu_deliver_fault(f->v), 0);
     assert_int_equal(f->v->abi.eip, HANDLER + 16 * VECTOR_DF);
     assert_int_equal(get32(f, STACK0 - 24), 0);
-    assert_int_equal(f->v->cr2, 0x1234);
+    assert_int_equal(f->v->abi.cr2, 0x1234);
 }
 
 static void benign_then_contributory_is_no_double_fault(void **state) {

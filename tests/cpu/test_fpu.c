@@ -70,7 +70,7 @@ static void real_mode(void **state) {
     struct fixture *f = *state;
     load_host_state();
     park(f);
-    f->v->cr0 &= ~CR0_PE;
+    f->v->abi.cr0 &= ~CR0_PE;
     f->v->abi.fip = 0x000a3344;
     f->v->abi.fdp = 0x00057788;
     assert_int_equal(env(f, FPU_FNSTENV, DATA, 2), CALLOUT_CONTINUE);
@@ -97,7 +97,7 @@ static void real_mode(void **state) {
     assert_int_equal(f->v->abi.fip, 0x11223344);
     assert_int_equal(f->v->abi.fdp, 0x55667788);
     assert_int_equal(f->v->abi.fop, 0x123);
-    f->v->cr0 |= CR0_PE;
+    f->v->abi.cr0 |= CR0_PE;
     __asm__ volatile("fninit");
 }
 
@@ -186,10 +186,10 @@ static void fxsave_and_fxrstor(void **state) {
 
 static void not_available(void **state) {
     struct fixture *f = *state;
-    f->v->cr0 |= CR0_TS;
+    f->v->abi.cr0 |= CR0_TS;
     assert_fault(f, env(f, FPU_FXSAVE, DATA, 4), VECTOR_NM, 0);
     assert_fault(f, env(f, FPU_FNSAVE, DATA, 4), VECTOR_NM, 0);
-    f->v->cr0 ^= CR0_TS | CR0_EM;
+    f->v->abi.cr0 ^= CR0_TS | CR0_EM;
     assert_fault(f, env(f, FPU_FXSAVE, DATA, 4), VECTOR_UD, 0);
     assert_fault(f, env(f, FPU_FLDENV, DATA, 4), VECTOR_NM, 0);
 }

@@ -196,7 +196,7 @@ static void alignment_checks(void **state) {
     struct fixture *f = *state;
     uint32_t value = 0;
     fixture_ring(f, 3);
-    f->v->cr0 |= CR0_AM;
+    f->v->abi.cr0 |= CR0_AM;
     cpu_set_eflags(f->v, EFLAGS_AC, EFLAGS_AC);
     assert_true(f->v->mode & MODE_ALIGN);
     assert_int_equal(cpu_read(f->v, CPU_SEG_DS, DATA + 2, &value, 4), -1);

@@ -211,7 +211,10 @@ static void test_callouts(void **state) {
     assert_golden(M, "movzx r8d, dx; mov r10d, 0x2042100; call CALLOUT", 0x66, 0xef);                // OUT DX, AX
     assert_golden(M, "mov r10d, 0x4061100; call CALLOUT", 0xcf);                                     // IRETD
     assert_golden(M, "mov r9d, 4; mov r10d, 0x40a3100; call CALLOUT", 0xca, 0x04, 0x00);             // RET FAR 4
-    assert_golden(M, "mov r9d, 3; mov r10d, 0x41e3100; call CALLOUT", 0x0f, 0x20, 0xd8);             // MOV EAX, CR3
+    assert_golden(M, "mov eax, dword ptr [r15 field]", 0x0f, 0x20, 0xd8);                            // MOV EAX, CR3
+    assert_golden(M, "mov r12d, dword ptr [r15 field]", 0x0f, 0x20, 0x44);                           // MOV ESP, CR0
+    assert_golden(M, "mov r9d, 6; mov r10d, 0x1100; call CALLOUT", 0x0f, 0x20, 0xc8);                // MOV EAX, CR1
+    assert_golden(M | 3u << MODE_CPL_SHIFT, "mov r9d, 0x10d; mov r10d, 0x3100; call CALLOUT", 0x0f, 0x20, 0xd8);
     // MOV CR3, EAX
     assert_golden(M & ~(uint32_t)MODE_ONE,
                   "mov r9d, 3; mov r10d, 0x41f3100; call CALLOUT; lea r8d, [r11 + 0x103]; shrx r9d, r8d, r15d; "

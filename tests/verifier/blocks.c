@@ -31,6 +31,7 @@ static const struct {
     {"REQUEST", FIELD(request)},
     {"LIVE_ROOT", FIELD(live_root)},
     {"SYS_FLAGS", FIELD(sys_flags)},
+    {"CR2", FIELD(cr2)},
     {"SEG_BASE_P", FIELD(seg_base_p)},
     {"TSC_OFFSET", FIELD(tsc_offset)},
     {"BUDGET", FIELD(budget)},

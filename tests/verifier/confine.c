@@ -208,7 +208,7 @@ static bool vcpu_allows(long at, unsigned size, bool read, bool write) {
         {FIELD(seg_selector), 24, true, false}, {FIELD(tmp), 16, true, true},
         {FIELD(fip), 12, false, true},          {FIELD(tsc_offset), 8, true, false},
         {FIELD(budget), 8, true, true},         {FIELD(trace_room), 8, true, true},
-        {FIELD(trace_ring), 8, true, false},
+        {FIELD(trace_ring), 8, true, false},    {FIELD(cr0), 16, true, false},
     };
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
         const struct range *r = &ranges[k];

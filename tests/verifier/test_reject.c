@@ -241,6 +241,9 @@ static void test_vcpu(void **state) {
         {HEAD "41 89 87 $CALLOUT_ENTRY" END, "not a listed field", 0},
         {HEAD "41 89 87 $SYS_FLAGS" END, NULL, MODE_IOPL_OK},
         {HEAD "41 89 87 $SYS_FLAGS" END, "IOPL", 0},
+        {HEAD "41 8b 87 $CR2" END, NULL, 0},
+        {HEAD "41 8b 87 $CR2" END, "control register", CPL3},
+        {HEAD "41 89 87 $CR2" END, "not a listed field", 0},
         {HEAD "41 03 87 $TMP" END, "no business", 0}, // add eax,[tmp]
         {HEAD "f0 41 81 b7 $TMP 00 00 00 00" END, "no business", 0},
         {HEAD "41 8b 84 07 $TMP" END, "an index beside r15", 0},
