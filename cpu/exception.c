@@ -137,24 +137,21 @@ static int deliver(struct vcpu *v, const struct event *event) {
         cpu_stack_current(v, &stack);
         stack.error = ext;
     }
-    struct cpu_segment code;
     uint32_t eip = ((uint32_t)gate & 0xffff) | (wide ? (uint32_t)(gate >> 32) & 0xffff0000u : 0);
-    cpu_unpack_segment(&code, (selector & ~3u) | ring, descriptor);
-    if (!cpu_limit_ok(&code, eip, 1)) { // the room on the stack is looked at first
+    if (eip > descriptor_limit(descriptor)) { // the room on the stack is looked at first
         unsigned items = (v->abi.sys_flags & EFLAGS_VM ? 9u : inner ? 5u : 3u) + event->has_error;
         return cpu_stack_room(v, &stack, items, wide ? 4 : 2) < 0 ? -1 : cpu_raise_error(v, VECTOR_GP, ext);
     }
     if (cpu_mark_accessed(v, selector, &descriptor) < 0 || push_frame(v, event, inner, wide ? 4 : 2, &stack) < 0)
         return -1;
 
-    code.attr |= ATTR_ACCESSED;
     if (v->abi.sys_flags & EFLAGS_VM)
         drop_data_segments(v);
     v->abi.sys_flags &= ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | (interrupt_gate ? EFLAGS_IF : 0));
     if (inner)
         cpu_commit_segment(v, CPU_SEG_SS, &stack.segment);
     v->abi.gpr[CPU_ESP] = stack.esp;
-    cpu_commit_segment(v, CPU_SEG_CS, &code);
+    cpu_commit_descriptor(v, CPU_SEG_CS, (selector & ~3u) | ring, descriptor);
     v->abi.eip = eip;
     v->abi.shadow = 0;
     cpu_mode_update(v);

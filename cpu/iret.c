@@ -54,22 +54,18 @@ int cpu_return_far(struct vcpu *v, uint32_t eip, uint32_t selector, uint32_t ski
     if (to_outer && (cpu_stack_peek(v, skip + release, outer, 2, size) < 0 ||
                      check_outer_stack(v, outer[1] & 0xffff, ring, &stack_descriptor) < 0))
         return -1;
-    struct cpu_segment code, stack;
-    cpu_unpack_segment(&code, selector, code_descriptor);
-    if (!cpu_limit_ok(&code, eip, 1))
+    if (eip > descriptor_limit(code_descriptor))
         return cpu_raise_error(v, VECTOR_GP, 0);
     if (cpu_mark_accessed(v, selector, &code_descriptor) < 0 ||
         (to_outer && cpu_mark_accessed(v, outer[1], &stack_descriptor) < 0))
         return -1;
 
-    code.attr |= ATTR_ACCESSED;
     if (!to_outer) {
         cpu_stack_release(v, skip + release);
-        cpu_commit_segment(v, CPU_SEG_CS, &code);
+        cpu_commit_descriptor(v, CPU_SEG_CS, selector, code_descriptor);
     } else {
-        cpu_unpack_segment(&stack, outer[1], stack_descriptor);
-        cpu_commit_segment(v, CPU_SEG_CS, &code);
-        cpu_commit_segment(v, CPU_SEG_SS, &stack);
+        cpu_commit_descriptor(v, CPU_SEG_CS, selector, code_descriptor);
+        cpu_commit_descriptor(v, CPU_SEG_SS, outer[1] & 0xffff, stack_descriptor);
         // A 16-bit stack keeps the upper half of ESP of the inner ring.
         cpu_stack_set_pointer(v, outer[0] + release);
         cpu_drop_inner_segments(v);

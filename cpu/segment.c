@@ -33,15 +33,6 @@ int cpu_need_descriptor(struct vcpu *v, uint32_t selector, enum cpu_vector vecto
     }
 }
 
-static uint32_t descriptor_base(uint64_t descriptor) {
-    return (uint32_t)(descriptor >> 16 & 0xffffff) | (uint32_t)(descriptor >> 32 & 0xff000000u);
-}
-
-static uint32_t descriptor_limit(uint64_t descriptor) {
-    uint32_t limit = (uint32_t)(descriptor & 0xffff) | (uint32_t)(descriptor >> 32 & 0xf0000);
-    return descriptor >> 55 & 1 ? limit << 12 | 0xfff : limit;
-}
-
 void cpu_unpack_segment(struct cpu_segment *segment, uint32_t selector, uint64_t descriptor) {
     segment->selector = (uint16_t)selector;
     segment->attr = (uint16_t)descriptor_attr(descriptor);
@@ -116,7 +107,7 @@ void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *
     cpu_commit_fields(v, seg, segment->selector, segment->attr, segment->base, segment->limit);
 }
 
-static void commit_descriptor(struct vcpu *v, unsigned seg, uint32_t selector, uint64_t descriptor) {
+void cpu_commit_descriptor(struct vcpu *v, unsigned seg, uint32_t selector, uint64_t descriptor) {
     cpu_commit_fields(v, seg, selector, descriptor_attr(descriptor), descriptor_base(descriptor),
                       descriptor_limit(descriptor));
 }
@@ -179,7 +170,7 @@ static int load_checked(struct vcpu *v, unsigned seg, uint16_t selector) {
         cpu_mark_accessed(v, selector, &descriptor) < 0)
         return -1;
     struct segment_memo *memo = &v->memo[seg];
-    commit_descriptor(v, seg, selector, descriptor);
+    cpu_commit_descriptor(v, seg, selector, descriptor);
     memo->selector = selector;
     memo->cpl = v->cpl;
     memo->descriptor = descriptor;
@@ -196,7 +187,7 @@ int cpu_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
     }
     if (is_known(v, memo, selector)) {
         if (v->seg[seg].selector != selector) {
-            commit_descriptor(v, seg, selector, memo->descriptor);
+            cpu_commit_descriptor(v, seg, selector, memo->descriptor);
             memo->valid = true;
         }
         return 0;

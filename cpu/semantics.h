@@ -54,6 +54,14 @@ static inline unsigned descriptor_attr(uint64_t descriptor) {
 static inline bool selector_is_null(uint32_t selector) {
     return (selector & 0xfffc) == 0;
 }
+static inline uint32_t descriptor_base(uint64_t descriptor) {
+    return (uint32_t)(descriptor >> 16 & 0xffffff) | (uint32_t)(descriptor >> 32 & 0xff000000u);
+}
+// In bytes, of a segment: the last that lies within.
+static inline uint32_t descriptor_limit(uint64_t descriptor) {
+    uint32_t limit = (uint32_t)(descriptor & 0xffff) | (uint32_t)(descriptor >> 32 & 0xf0000);
+    return descriptor >> 55 & 1 ? limit << 12 | 0xfff : limit;
+}
 // The selector part of an error code (SDM vol. 3A 6.13); `ext` is the EXT bit.
 static inline uint32_t selector_error(uint32_t selector, uint32_t ext) {
     return (selector & 0xfffc) | ext;
@@ -151,6 +159,8 @@ int cpu_mark_accessed(struct vcpu *v, uint32_t selector, uint64_t *descriptor);
 void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *segment);
 // The same from single values.
 void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit);
+// The same from a descriptor, for a selector whose RPL may be another than the descriptor says.
+void cpu_commit_descriptor(struct vcpu *v, unsigned seg, uint32_t selector, uint64_t descriptor);
 // What segment loads remember is void: a descriptor table moved.
 void cpu_forget_descriptors(struct vcpu *v);
 // Nulls ES, DS, FS, GS where the new CPL may not use them (return to an outer ring).
