@@ -246,6 +246,36 @@ static bool interrupted(const struct vcpu *v) {
     return request || v->debug.found || (v->abi.sys_flags & EFLAGS_TF) || v->debug.step;
 }
 
+static bool is_flat(const struct vcpu *v, unsigned seg) {
+    return mode_seg_kind(v->mode, seg) == MODE_SEG_FLAT;
+}
+
+// What most are: a copy or a fill upwards that the software TLB knows whole, in flat segments. Done, or false with
+// nothing changed.
+static bool run_in_place(struct vcpu *v, const struct string_run *run, uint32_t count) {
+    bool copies = run->op == STRING_MOVS, fills = run->op == STRING_STOS;
+    uint32_t bytes = count * run->size, esi = v->abi.gpr[CPU_ESI], edi = v->abi.gpr[CPU_EDI];
+    if (!(copies || fills) || run->down || run->mask != 0xffffffffu || count - 1 >= RAM_PAGE_SIZE / 4 ||
+        !is_flat(v, CPU_SEG_ES) || (v->mode & (MODE_ALIGN | MODE_ONE)) || v->debug.step)
+        return false;
+    uint8_t *to = cpu_tlb_lookup(v, edi, cpu_user(v), bytes, true);
+    if (!to)
+        return false;
+    if (copies) {
+        const uint8_t *from = is_flat(v, run->seg) ? cpu_tlb_lookup(v, esi, cpu_user(v), bytes, false) : NULL;
+        if (!from)
+            return false;
+        move_up(run, to, from, count);
+        v->abi.gpr[CPU_ESI] = esi + bytes;
+    } else {
+        fill_span(run, to, count, v->abi.gpr[CPU_EAX]);
+    }
+    v->abi.gpr[CPU_EDI] = edi + bytes;
+    if (run->rep != STRING_ONCE)
+        v->abi.gpr[CPU_ECX] = 0;
+    return true;
+}
+
 enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)word;
     struct string_run run = {.op = STRING_OP(r9),
@@ -257,6 +287,8 @@ enum callout_result callout_STRING(struct vcpu *v, uint32_t r8, uint32_t r9, uin
     run.step = run.down ? 0u - run.size : run.size;
     bool repeated = run.rep != STRING_ONCE, last;
     uint32_t count = repeated ? string_index(v, &run, CPU_ECX) : 1;
+    if (run_in_place(v, &run, count))
+        return CALLOUT_CONTINUE;
     // Whether the port is allowed is seen before the count is.
     if ((run.op == STRING_INS || run.op == STRING_OUTS) && !count &&
         cpu_io_check(v, v->abi.gpr[CPU_EDX] & 0xffff, run.size) < 0)

@@ -135,5 +135,6 @@ uint8_t *mmu_host(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool
         (access == MMU_WRITE && mmu_frame_has_code(mmu, page.gpa >> 12))) {
         return NULL;
     }
+    softtlb_fill(mmu, linear, user, &page);
     return page.host + (linear & MMU_PAGE_MASK);
 }
