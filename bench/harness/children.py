@@ -17,6 +17,7 @@ class Child:
     def __init__(self, command, fifo=None, core=None, errors=None):
         self.command = command
         self.memory = {}
+        self.cpu_seconds = 0.0  # once it has ended
         self.sampled = 0.0
         self.fifo = os.open(fifo, os.O_RDWR | os.O_NONBLOCK) if fifo else None
         self.started = time.monotonic()
@@ -70,7 +71,10 @@ class Child:
                 break
             self.signal(signal.SIGTERM)
         self.signal(signal.SIGKILL)
-        return self.process.wait()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        return self.process.returncode
 
     def signal(self, number):
         """To the whole group."""

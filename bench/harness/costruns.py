@@ -41,13 +41,13 @@ class CostRuns:
         if suite.kind == "boot":
             return {}
         if suite.name not in self.bases:
-            _, stats = self.run(suite, [], [NOTHING])
-            self.bases[suite.name] = costs.parts_of(stats, cost) if stats else {}
+            run, stats = self.run(suite, [], [NOTHING])
+            self.bases[suite.name] = costs.parts_of(stats, cost, run.cpu_seconds) if stats else {}
         return self.bases[suite.name]
 
     def item(self, workload, cost):
-        _, stats = self.run(workload.suite, [workload])
+        run, stats = self.run(workload.suite, [workload])
         if stats is None:
             return None
-        parts = costs.difference(costs.parts_of(stats, cost), self.base(workload.suite, cost))
-        return costs.item_of(workload, self.engine, parts)
+        whole = costs.parts_of(stats, cost, run.cpu_seconds)
+        return costs.item_of(workload, self.engine, whole, self.base(workload.suite, cost))

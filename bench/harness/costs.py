@@ -2,7 +2,8 @@
 handlers of host signals are measured by the engine; callouts, misses and exceptions are counted, and weighted with what
 one of them costs on this machine, which the nanobenchmarks say. What is left is guest code.
 
-A row's counters come from two runs, one with nothing but the row and one with nothing at all. Time halted is no cost."""
+A row's counters come from two runs, one with nothing but the row and one with nothing at all. Time halted is no cost.
+"""
 from .summary import Table
 
 CALIBRATION = {  # what one event costs: the nanobenchmark that holds it, and the share of it
@@ -15,6 +16,7 @@ HEAVY = {"HLT", "IN", "OUT", "FAR_JMP", "FAR_CALL", "FAR_MEM", "FAR_RET", "LOAD_
          "FPU_ENV", "FPU_MF", "MOV_TO_DR", "MOV_FROM_DR", "PUSHA", "POPA", "ENTER"}
 SOFT_MISS, CODE_MISS, DISPATCH = 2, 1.5, 8  # in light callouts: a walk, a lookup, a way through the dispatcher
 GUEST = "guest code"
+LEAST_SHARE, TOO_LITTLE = 0.1, "too little beside what comes before it to tell"
 
 
 def calibrate(samples, tsc_khz):
@@ -29,8 +31,9 @@ def rows_needed():
     return sorted({row for row, _ in CALIBRATION.values()})
 
 
-def parts_of(stats, cost):
-    """{part: ns} of one file of statistics; guest code is what is left."""
+def parts_of(stats, cost, cpu_seconds=None):
+    """{part: ns} of one file of statistics; guest code is what is left of the processor time, or where that is not known
+    of the time. On a busy machine the two are far apart."""
     counters = stats["counters"]
     parts = {
         "translation": counters["ns_translate"],
@@ -44,7 +47,10 @@ def parts_of(stats, cost):
     }
     for name, count in stats["callouts"].items():
         parts["callout " + name] = count * cost.get(name, cost["heavy" if name in HEAVY else "light"])
-    parts[GUEST] = counters["ns_total"] - sum(parts.values())
+    total = counters["ns_total"]
+    if cpu_seconds:
+        total = min(total, cpu_seconds * 1e9 + parts["halted"])
+    parts[GUEST] = total - sum(parts.values())
     return parts
 
 
@@ -84,13 +90,14 @@ def slowest(results, workloads, engine, count):
     return chosen
 
 
-def item_of(workload, engine, parts):
-    """An item of the list `costs` of results.json."""
+def item_of(workload, engine, whole, base):
+    """An item of the list `costs` of results.json, from the parts of both runs."""
+    parts = difference(whole, base)
     parts = {name: value for name, value in parts.items() if name != "halted"}
     share = shares(parts)
     return {"workload": workload.name, "engine": engine.name, "ns": round(sum(max(0.0, v) for v in parts.values())),
             "shares": {name: round(value, 4) for name, value in share.items() if value >= 0.0005},
-            "cause": cause_of(share)}
+            "cause": cause_of(share) if sum(parts.values()) >= LEAST_SHARE * sum(base.values()) else TOO_LITTLE}
 
 
 def markdown(results):
@@ -99,7 +106,8 @@ def markdown(results):
         return []
     text = ["## Where the time went", "",
             "The slowest rows of each group, by the cost model (bench/README.md). The last column is the cause.", "",
-            "| row | guest code | translation | callouts | shadow faults, signals | misses, dispatcher | devices | largest parts |",
+            "| row | guest code | translation | callouts | shadow faults, signals | misses, dispatcher | devices | "
+            "largest parts |",
             "| --- |" + " ---: |" * 6 + " --- |"]
     for item in results["costs"]:
         share = item["shares"]

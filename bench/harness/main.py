@@ -13,6 +13,7 @@ from .children import Children
 from .costruns import CostRuns
 from .progress import Progress
 from .results import Results
+from .targets import TargetError
 
 ROUNDS, COSTS, USAGE = 5, 3, 2
 
@@ -195,7 +196,7 @@ class Harness:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             self.children.kill_all()
-        text = self.results.write(self.out, stopped is None, not self.options.no_plots, costs.markdown)
+        text = self.results.write(self.out, stopped is None, not self.options.no_plots)
         sys.stdout.write(text)
         self.progress.say("results in %s%s" % (self.out, ", not complete" if stopped else ""))
         if stopped:
@@ -211,6 +212,6 @@ def main(root, arguments):
             show_list(harness.catalogue, harness.engines, harness.workloads, harness.place)
             return 0
         return harness.go()
-    except CatalogueError as error:
+    except (CatalogueError, TargetError) as error:
         print("bench/run: %s" % error, file=sys.stderr)
         return USAGE

@@ -19,7 +19,7 @@ class Run:
         self.whole = whole
         self.command, self.seconds, self.status, self.error = [], 0.0, None, None
         self.samples, self.memory, self.stats_file = [], {}, None
-        self.prepare = []
+        self.prepare, self.cpu_seconds = [], 0.0
         self.words = None  # in the place of the rows' names
         self.skipped = {}  # row: reason, where the program itself says so
 
@@ -210,6 +210,7 @@ def measure(run, place, children, folder, effort):
         follow(run, child, log, child.started + limit)
         run.status = child.end(GRACE_SECONDS if run.suite.kind != "boot" and not run.error else 0.0)
         run.seconds, run.memory = time.monotonic() - child.started, child.memory
+        run.cpu_seconds = child.cpu_seconds
         children.done(child)
     if run.engine.kind == "process" and run.status:
         run.error = run.error or "ended with status %d" % run.status

@@ -56,8 +56,36 @@ def draw_group(pyplot, table, group, title, members, engines):
     return figure
 
 
+def draw_ablations(pyplot, table, results, order):
+    """What each technique buys: the groups' means of the engines that go without one."""
+    engines = [e for e in order if e.startswith(OWN + "-no")]
+    if OWN not in order or not engines:
+        return None
+    figure, axes = pyplot.subplots(figsize=(9, 1.6 + 0.34 * len(engines)), layout="constrained")
+    for number, (group, title) in enumerate(results["groups"].items()):
+        weights = {w["name"]: w["weight"] for w in results["workloads"] if w["group"] == group}
+        means = [(place, table.mean(weights, engine, OWN)[0]) for place, engine in enumerate(engines)]
+        means = [(-place, mean) for place, mean in means if mean]
+        axes.plot([m for _, m in means], [p for p, _ in means], MARKS[number % len(MARKS)],
+                  label="(%s) %s" % (group, title), linestyle="none")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks([-n for n in range(len(engines))], engines, fontsize=8)
+    axes.set_xlabel("time without the technique, as a multiple of %s's" % OWN)
+    axes.grid(True, which="both", axis="both", linewidth=0.3)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def save(pyplot, figure, folder, name):
+    for kind in ("svg", "png"):
+        figure.savefig(os.path.join(folder, "%s.%s" % (name, kind)), dpi=120,
+                       metadata={"Date": None} if kind == "svg" else None)
+    pyplot.close(figure)
+
+
 def draw(results, folder):
-    """Writes folder/group-X.svg and .png; returns the groups that have a plot, or None without matplotlib."""
+    """Writes folder/NAME.svg and .png; returns the names of the plots, or None without matplotlib."""
     pyplot = load_pyplot()
     if pyplot is None:
         return None
@@ -72,9 +100,10 @@ def draw(results, folder):
         figure = draw_group(pyplot, table, group, title, members, engines) if engines else None
         if figure is None:
             continue
-        for kind in ("svg", "png"):
-            figure.savefig(os.path.join(folder, "group-%s.%s" % (group, kind)), dpi=120,
-                           metadata={"Date": None} if kind == "svg" else None)
-        pyplot.close(figure)
-        drawn.append(group)
+        save(pyplot, figure, folder, "group-" + group)
+        drawn.append("group-" + group)
+    figure = draw_ablations(pyplot, table, results, order)
+    if figure is not None:
+        save(pyplot, figure, folder, "ablations")
+        drawn.append("ablations")
     return drawn

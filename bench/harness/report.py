@@ -76,6 +76,28 @@ def head(results):
     return text
 
 
+def overview(results, table, order):
+    """The geometric mean of each group for each engine, against the adaptive one: what each engine, and each technique
+    that one goes without, costs."""
+    base = OWN if OWN in order else next(iter(order), None)
+    rows = []
+    for engine in order:
+        means = []
+        for group in results["groups"]:
+            weights = {w["name"]: w["weight"] for w in results["workloads"] if w["group"] == group}
+            mean, count = table.mean(weights, engine, base)
+            means.append("%s (%d)" % (show(mean), count) if mean else "")
+        if engine != base and any(means):
+            rows.append([engine] + means)
+    if not rows:
+        return []
+    head_cells = ["engine / %s" % base] + ["(%s) %s" % item for item in results["groups"].items()]
+    plot = ["![What each technique buys](plots/ablations.svg)", ""] if "ablations" in results["plots"] else []
+    text = ["## Overview", "", "Weighted geometric means of the time, as a multiple of %s's; in brackets of how many rows. "
+            "Above 1 the engine is slower." % base, ""]
+    return text + table_of(head_cells, rows) + plot
+
+
 def notes(title, items):
     return ["%s:" % title, ""] + ["* " + item for item in items] + [""] if items else []
 
@@ -91,6 +113,7 @@ def markdown(results, extra=()):
     text = head(results)
     text += notes("Left out", [skipped_text(item) for item in results["skipped"]])
     text += notes("Went wrong", results["problems"])
+    text += overview(results, table, order)
     for group, title in results["groups"].items():
         members = [w for w in results["workloads"] if w["group"] == group]
         engines = table.engines([w["name"] for w in members], order)
@@ -101,5 +124,5 @@ def markdown(results, extra=()):
             same = [w for w in members if w["unit"] == unit]
             text += figures(table, same, table.engines([w["name"] for w in same], order), unit)
         text += ratios(table, members, engines)
-        text += ["![%s](plots/group-%s.svg)" % (title, group), ""] if group in results["plots"] else []
+        text += ["![%s](plots/group-%s.svg)" % (title, group), ""] if "group-" + group in results["plots"] else []
     return "\n".join(text + list(extra)) + "\n"

@@ -4,7 +4,7 @@ import datetime
 import json
 import os
 
-from . import plots, report
+from . import costs, insides, plots, report, targets
 from .summary import checksum_problems, summarise
 
 SCHEMA_NAME = "ringshade-bench-1"
@@ -18,6 +18,7 @@ class Results:
     """The value of results.json, growing."""
 
     def __init__(self, catalogue, workloads, options, machine, versions):
+        self.targets = targets.read(catalogue.folder)
         self.order = [w.name for w in workloads]
         self.value = {
             "schema": SCHEMA_NAME, "complete": False, "started": now(), "finished": now(), "options": options,
@@ -26,7 +27,8 @@ class Results:
             "engines": [], "skipped": [], "problems": [],
             "workloads": [{"name": w.name, "group": w.group, "weight": w.weight, "suite": w.suite.name,
                            "unit": w.suite.unit} for w in workloads],
-            "runs": [], "samples": [], "summary": [], "ratios": [], "costs": [], "plots": [],
+            "runs": [], "samples": [], "summary": [], "ratios": [], "costs": [], "targets": [],
+            "plots": [],
         }
 
     def add_engine(self, engine, version):
@@ -52,6 +54,7 @@ class Results:
         self.value["runs"].append({
             "number": run.number, "round": run.round, "engine": run.engine.name, "suite": run.suite.name,
             "workloads": [w.name for w in run.workloads], "command": run.command, "seconds": round(run.seconds, 3),
+            "cpu_seconds": round(run.cpu_seconds, 3),
             "status": run.status, "error": run.error, "memory_kib": run.memory, "stats": stats})
         for sample in run.samples:
             self.value["samples"].append({"workload": sample["workload"], "engine": run.engine.name, "round": run.round,
@@ -61,12 +64,13 @@ class Results:
         if run.error:
             self.problem("%s, %s, round %d: %s" % (run.engine.name, run.suite.name, run.round, run.error))
 
-    def write(self, folder, complete, with_plots=False, extra=lambda value: []):
+    def write(self, folder, complete, with_plots=False):
         """Writes the files; with plots only at the end, since they take seconds."""
         value = self.value
         value["complete"], value["finished"] = complete, now()
         names = [e["name"] for e in value["engines"]]
         value["summary"], value["ratios"] = summarise(value["samples"], self.order, names)
+        value["targets"] = targets.judge_all(self.targets, value)
         for text in checksum_problems(value["samples"]):
             self.problem(text)
         if with_plots:
@@ -75,7 +79,7 @@ class Results:
                 self.skip("plots", plots.SKIPPED.partition(": ")[2])
             value["plots"] = drawn or []
         replace(os.path.join(folder, "results.json"), to_json(value))
-        text = report.markdown(value, extra(value))
+        text = report.markdown(value, targets.markdown(value["targets"]) + costs.markdown(value) + insides.markdown(value))
         replace(os.path.join(folder, "results.md"), text)
         return text
 

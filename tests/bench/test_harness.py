@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "bench"))
-from harness import costs, schema  # noqa: E402
+from harness import costs, schema, targets  # noqa: E402
 from harness.catalogue import Catalogue, CatalogueError, inherit  # noqa: E402
 from harness.summary import Table  # noqa: E402
 
@@ -129,7 +129,7 @@ class HarnessTest(unittest.TestCase):
         self.engine("ringshade", "10", 1)
         self.engine("other", "25", 2)
         self.run_it("--rounds", "1")
-        self.assertEqual(self.results()["plots"], ["b"])
+        self.assertEqual(self.results()["plots"], ["group-b"])
         for kind, magic in (("svg", b"<?xml"), ("png", b"\x89PNG")):
             with open(os.path.join(self.out, "plots", "group-b." + kind), "rb") as file:
                 self.assertTrue(file.read().startswith(magic))
@@ -217,6 +217,34 @@ class PartsTest(unittest.TestCase):
             self.assertEqual(sorted(rows[suite]), sorted(found), suite)
         self.assertEqual(rows["boot"], list(catalogue.suites["boot"].keys["rows"]))
         self.assertTrue({"native", "ringshade", "qemu-tcg"} <= set(catalogue.engines))
+
+    def test_targets_are_judged(self):
+        figures = {("fast", "native"): 10, ("fast", "ringshade"): 12, ("slow", "native"): 10, ("slow", "ringshade"): 30}
+        results = {"workloads": [{"name": n, "group": "b", "weight": 1} for n in ("fast", "slow")], "runs": [],
+                   "samples": [{"workload": w, "engine": e, "round": 1, "value": v} for (w, e), v in figures.items()]}
+        cases = (("ringshade/native <= 2 each b", False, "slow", ["slow"]),
+                 ("ringshade/native <= 2 mean b", True, None, []),
+                 ("ringshade/native <= 2 each b,!slow", True, "fast", []),
+                 ("native/ringshade >= 0.1 each *", True, "slow", []),
+                 ("qemu-tcg/native >= 1 each b", None, None, []), ("memory <= 150 each b", None, None, []))
+        for text, met, worst, failing in cases:
+            verdict = targets.judge_all([targets.Target(text)], results)[0]
+            self.assertEqual((verdict["met"], verdict["failing"]), (met, failing), text)
+            if worst:
+                self.assertEqual(verdict["worst"], worst)
+        with self.assertRaises(targets.TargetError):
+            targets.Target("ringshade <= 2 each b")
+
+    def test_the_tree_s_own_targets(self):
+        """Each names engines that are there, and rows."""
+        catalogue = Catalogue(os.path.join(ROOT, "bench"))
+        rows = [{"name": w.name, "group": w.group, "weight": w.weight} for w in catalogue.workloads.values()]
+        own = targets.read(os.path.join(ROOT, "bench"))
+        self.assertGreater(len(own), 10)
+        for target in own:
+            self.assertTrue(target.members(rows), target.text)
+            if target.what not in targets.MEASURES:
+                self.assertTrue(set(target.what.split("/")) <= set(catalogue.engines), target.text)
 
     def test_the_cost_model_names_the_cause(self):
         cost = {event: 10.0 for event in costs.CALIBRATION}
