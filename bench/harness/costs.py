@@ -7,8 +7,8 @@ A row's counters come from two runs, one with nothing but the row and one with n
 from .summary import Table
 
 CALIBRATION = {  # what one event costs: the nanobenchmark that holds it, and the share of it
-    "light": ("cr2-read", 1), "heavy": ("cpuid", 1), "signal": ("divide-error", 1), "exception": ("int-ring0", 1),
-    "INT": ("int-ring0", 0.5), "IRET": ("iret", 1), "SYSENTER": ("syscall-sysenter", 0.5),
+    "light": ("cr2-read", 1), "heavy": ("cpuid", 1), "signal": ("divide-error", 1), "exception": ("syscall-int", 0.5),
+    "INT": ("syscall-int", 0.5), "IRET": ("syscall-int", 0.5), "SYSENTER": ("syscall-sysenter", 0.5),
     "SYSEXIT": ("syscall-sysenter", 0.5), "LOAD_SEG": ("segment-load", 1), "POP_SEG": ("push-pop-ds", 1),
     "MOV_TO_CR": ("cr3-reload", 1), "INVLPG": ("invlpg", 1), "STRING": ("rep-movs-32", 1),
 }
@@ -32,8 +32,8 @@ def rows_needed():
 
 
 def parts_of(stats, cost, cpu_seconds=None):
-    """{part: ns} of one file of statistics; guest code is what is left of the processor time, or where that is not known
-    of the time. On a busy machine the two are far apart."""
+    """{part: ns} of one file of statistics; guest code is what is left of the processor time, or where that is not
+    known of the time. On a busy machine the two are far apart."""
     counters = stats["counters"]
     parts = {
         "translation": counters["ns_translate"],

@@ -47,11 +47,10 @@ def draw_group(pyplot, table, group, title, members, engines):
     for number, (engine, (places, values)) in enumerate(found.items()):
         axes.plot(values, places, MARKS[number % len(MARKS)], label=engine, markersize=5, linestyle="none")
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
+    scale_x(axes)
     axes.set_yticks([-n for n in range(len(members))], [w["name"] for w in members], fontsize=8)
     axes.set_xlabel("time, as a multiple of %s's" % base)
     axes.set_title("(%s) %s" % (group, title))
-    axes.grid(True, which="both", axis="both", linewidth=0.3)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -69,12 +68,21 @@ def draw_ablations(pyplot, table, results, order):
         axes.plot([m for _, m in means], [p for p, _ in means], MARKS[number % len(MARKS)],
                   label="(%s) %s" % (group, title), linestyle="none")
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
+    scale_x(axes)
     axes.set_yticks([-n for n in range(len(engines))], engines, fontsize=8)
     axes.set_xlabel("time without the technique, as a multiple of %s's" % OWN)
-    axes.grid(True, which="both", axis="both", linewidth=0.3)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def scale_x(axes):
+    """Ratios, on a logarithmic scale with plain numbers."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}" if high / low < 8 else "")
+    axes.tick_params(axis="x", which="both", labelsize=8)
+    axes.grid(True, which="both", axis="both", linewidth=0.3)
 
 
 def save(pyplot, figure, folder, name):

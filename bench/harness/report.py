@@ -69,7 +69,8 @@ def head(results):
     if not results["complete"]:
         text += ["**Interrupted: what had been measured until then.**", ""]
     if machine["load_at_start"] > 0.7:
-        text += ["The machine was busy at the start (load %.2f): take the figures with care." % machine["load_at_start"], ""]
+        text += ["The machine was busy at the start (load %.2f): take the figures with care." %
+                 machine["load_at_start"], ""]
     text += ["| engine | what it is | version |", "| --- | --- | --- |"]
     text += ["| %s | %s | %s |" % (e["name"], e["title"], e["version"]) for e in results["engines"]] + [""]
     text += ["%s: %s." % item for item in results["versions"].items() if item[0].startswith("native ")] + [""]
@@ -93,8 +94,8 @@ def overview(results, table, order):
         return []
     head_cells = ["engine / %s" % base] + ["(%s) %s" % item for item in results["groups"].items()]
     plot = ["![What each technique buys](plots/ablations.svg)", ""] if "ablations" in results["plots"] else []
-    text = ["## Overview", "", "Weighted geometric means of the time, as a multiple of %s's; in brackets of how many rows. "
-            "Above 1 the engine is slower." % base, ""]
+    text = ["## Overview", "", "Weighted geometric means of the time, as a multiple of %s's; in brackets of how many "
+            "rows. Above 1 the engine is slower." % base, ""]
     return text + table_of(head_cells, rows) + plot
 
 

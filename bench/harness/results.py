@@ -32,7 +32,8 @@ class Results:
         }
 
     def add_engine(self, engine, version):
-        self.value["engines"].append({"name": engine.name, "title": engine.title, "kind": engine.kind, "version": version})
+        self.value["engines"].append({"name": engine.name, "title": engine.title, "kind": engine.kind,
+                                      "version": version})
 
     def skip(self, engine, reason, suite=None):
         item = {"engine": engine, "reason": reason, **({"suite": suite} if suite else {})}
@@ -79,7 +80,8 @@ class Results:
                 self.skip("plots", plots.SKIPPED.partition(": ")[2])
             value["plots"] = drawn or []
         replace(os.path.join(folder, "results.json"), to_json(value))
-        text = report.markdown(value, targets.markdown(value["targets"]) + costs.markdown(value) + insides.markdown(value))
+        more = targets.markdown(value["targets"]) + costs.markdown(value) + insides.markdown(value)
+        text = report.markdown(value, more)
         replace(os.path.join(folder, "results.md"), text)
         return text
 

@@ -79,7 +79,8 @@ def markdown(verdicts):
     """The lines of results.md; nothing if no target was measured."""
     if not any(v["met"] is not None for v in verdicts):
         return []
-    text = ["## Targets", "", "| target | met | worst row | figure | rows that miss it |", "| --- | --- | --- | ---: | --- |"]
+    text = ["## Targets", "", "| target | met | worst row | figure | rows that miss it |",
+            "| --- | --- | --- | ---: | --- |"]
     for v in verdicts:
         met = {True: "yes", False: "**no**", None: "not measured"}[v["met"]]
         figure = "" if v["figure"] is None else "%.2f" % v["figure"]

@@ -81,7 +81,8 @@ class HarnessTest(unittest.TestCase):
         value = self.results()
         self.assertTrue(value["complete"])
         self.assertEqual(len(value["samples"]), 9)
-        self.assertEqual([(r["round"], r["engine"]) for r in value["runs"][:4]], [(1, "c"), (1, "a"), (1, "b"), (2, "c")])
+        first = [(r["round"], r["engine"]) for r in value["runs"][:4]]
+        self.assertEqual(first, [(1, "c"), (1, "a"), (1, "b"), (2, "c")])
         self.assertEqual({c["engine"]: (c["median"], c["spread"]) for c in value["summary"]},
                          {"c": (10, 0), "a": (20, 0), "b": (30, 0)})
         self.assertIn({"workload": "work", "over": "c", "under": "b", "n": 3, "median": 0.3333, "minimum": 0.3333,
