@@ -49,6 +49,7 @@ class Builder:
     def __init__(self, place, children, say):
         self.place, self.children, self.say = place, children, say
         self.guests_status = None
+        self.built = {}
 
     def folder(self, suite):
         return os.path.join(self.place.out, "work", suite.name)
@@ -57,6 +58,18 @@ class Builder:
         log = os.path.join(self.folder(suite), "build.log")
         if self.children.run(command, log):
             raise BuildError("%s failed (see %s)" % (what, log))
+
+    def engine(self, engine):
+        """Builds an engine that says how, once for all that are built alike; why that failed, or None. One that was named
+        by RINGSHADE_ENGINE is taken as it is."""
+        command = tuple(self.place.fill(engine.keys.get("build", [])))
+        if not command or "RINGSHADE_ENGINE" in os.environ:
+            return None
+        if command not in self.built:
+            self.say("building %s" % engine.name)
+            log = os.path.join(self.place.out, "work", "build-%s.log" % engine.name)
+            self.built[command] = "cannot be built (see %s)" % log if self.children.run(list(command), log) else None
+        return self.built[command]
 
     def need_guests(self):
         if self.guests_status is None:

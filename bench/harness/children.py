@@ -100,11 +100,25 @@ class Children:
 
     def __init__(self):
         self.running = []
+        self.starting, self.stopped = False, None
 
     def start(self, command, **how):
-        child = Child(command, **how)
-        self.running.append(child)
+        self.starting = True
+        try:
+            child = Child(command, **how)
+            self.running.append(child)
+        finally:
+            self.starting = False
+        if self.stopped:
+            raise self.stopped
         return child
+
+    def stop(self, exception):
+        """Raises the exception, in a handler of signals: but not before a process that is being started is known."""
+        if self.starting:
+            self.stopped = exception
+        else:
+            raise exception
 
     def done(self, child):
         child.close()

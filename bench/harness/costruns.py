@@ -11,8 +11,8 @@ NOTHING = "nothing"  # names no row, so that a program times none
 class CostRuns:
     """The engine is one that writes statistics."""
 
-    def __init__(self, harness, builder, engine):
-        self.harness, self.builder, self.engine = harness, builder, engine
+    def __init__(self, harness, engine):
+        self.harness, self.builder, self.engine = harness, harness.builder, engine
         self.bases = {}
 
     def run(self, suite, workloads, words=None):

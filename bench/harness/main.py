@@ -26,10 +26,6 @@ class Stopped(BaseException):
         self.number = number
 
 
-def on_signal(number, _frame):
-    raise Stopped(number)
-
-
 def parse_arguments(root, arguments):
     parser = argparse.ArgumentParser(
         prog="bench/run",
@@ -117,13 +113,14 @@ class Harness:
                    "engines": self.options.engines}
         self.results = Results(self.catalogue, self.workloads, options, machine.describe(), versions)
         self.progress = Progress([])
+        self.builder = build.Builder(self.place, self.children, self.progress.say)
         if self.results.value["machine"]["load_at_start"] > 0.7:
             self.progress.say("this machine is busy: take the figures with care")
 
     def find_engines(self):
         there = []
         for engine in self.engines:
-            reason = why_missing(engine, self.place)
+            reason = self.builder.engine(engine) or why_missing(engine, self.place)
             if reason:
                 self.results.skip(engine.name, reason)
                 self.progress.say("left out: %s: %s" % (engine.name, reason))
@@ -136,7 +133,7 @@ class Harness:
 
     def build(self, engines):
         """Builds what the runs need; gives the workloads whose suite is there."""
-        builder, there = build.Builder(self.place, self.children, self.progress.say), []
+        builder, there = self.builder, []
         for suite in dict.fromkeys(w.suite for w in self.workloads):
             try:
                 builder.suite(suite, any(e.kind == "machine" and e.takes(suite) for e in engines))
@@ -148,28 +145,32 @@ class Harness:
             except build.BuildError as error:
                 self.results.skip("all", str(error), suite.name)
                 self.progress.say("left out: %s: %s" % (suite.name, error))
-        return [w for w in self.workloads if w.suite in there], builder
+        guests = os.path.join(self.place.names["guests"], "VERSIONS")
+        if self.builder.guests_status == 0 and os.path.exists(guests):
+            with open(guests, encoding="utf-8") as file:
+                self.results.value["versions"]["guests"] = ", ".join(file.read().splitlines())
+        return [w for w in self.workloads if w.suite in there]
 
     def run_all(self):
         engines = self.find_engines()
-        workloads, builder = self.build(engines)
+        workloads = self.build(engines)
         sizes = Counter(w.suite for w in self.catalogue.workloads.values())
         runs = plan(engines, workloads, self.options.rounds, sizes)
         self.progress = Progress(runs)
         effort = "quick" if self.options.quick else "full"
         for run in runs:
-            measure.measure(run, self.place, self.children, builder.folder(run.suite), effort)
+            measure.measure(run, self.place, self.children, self.builder.folder(run.suite), effort)
             self.results.add_run(run)
             self.progress.done(run)
             self.results.write(self.out, False)
-        self.find_costs(engines, workloads, builder)
+        self.find_costs(engines, workloads)
 
-    def find_costs(self, engines, workloads, builder):
+    def find_costs(self, engines, workloads):
         """The cost model, for the first engine that writes statistics."""
         engine = next((e for e in engines if "stats" in e.keys), None)
         if engine is None or not self.options.costs:
             return
-        runs = CostRuns(self, builder, engine)
+        runs = CostRuns(self, engine)
         cost = runs.calibrate()
         if cost is None:
             self.results.skip("costs", "the nanobenchmarks that calibrate the cost model are not there")
@@ -187,7 +188,7 @@ class Harness:
         self.begin()
         stopped = None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, on_signal)
+            signal.signal(number, lambda number, _frame: self.children.stop(Stopped(number)))
         try:
             self.run_all()
         except Stopped as stop:

@@ -55,10 +55,11 @@ class HarnessTest(unittest.TestCase):
               'order = %d\ncommand = ["%s", "%s", "%s"]\n%s' % (number, FAKE, name, value, more))
 
     def start(self, *words, **environment):
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RINGSHADE_")}
         return subprocess.Popen(
             [os.path.join(ROOT, "bench", "run"), "--catalogue", self.catalogue, "--out", self.out, *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "FAKE_ORDER": self.order, **environment})
+            env={**inherited, "FAKE_ORDER": self.order, **environment})
 
     def run_it(self, *words, expected=0, **environment):
         process = self.start(*words, **environment)
@@ -107,6 +108,15 @@ class HarnessTest(unittest.TestCase):
         value = self.results()
         self.assertIn({"engine": "gone", "reason": "not installed: /no/such/program"}, value["skipped"])
         self.assertEqual([r["engine"] for r in value["runs"]], ["here"])
+
+    def test_an_engine_that_cannot_be_built_is_named(self):
+        self.engine("here", "1", 1)
+        self.engine("broken", "1", 2, 'build = ["false"]\n')
+        self.engine("like", "1", 3, 'build = ["false"]\n')
+        _, errors = self.run_it("--rounds", "1", "--no-plots")
+        self.assertEqual(errors.count("building"), 1)
+        self.assertIn("left out: like: cannot be built", errors)
+        self.assertEqual([s["engine"] for s in self.results()["skipped"]], ["broken", "like"])
 
     def test_a_suite_that_cannot_be_built_is_named(self):
         write(os.path.join(self.catalogue, "suites", "broken", "suite.toml"), SUITE + 'build = ["false"]\n')
