@@ -9,7 +9,7 @@ enum {
     MULTIBOOT_LOADED = 0x2badb002,
     MULTIBOOT_INFO_MEMORY = 1 << 0,
     MULTIBOOT_INFO_CMDLINE = 1 << 2,
-    COMMAND_LINE_MAX = 256,
+    COMMAND_LINE_MAX = 1024,
     REPORTS_MAX = 100, // failed checks that are printed
 };
 
