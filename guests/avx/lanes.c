@@ -9,18 +9,19 @@
     X(subpd)                                                                                                           \
     X(mulps)                                                                                                           \
     X(mulpd)                                                                                                           \
-    X(divps) X(divpd) X(minps) X(minpd) X(maxps) X(maxpd) X(andps) X(andpd) X(andnps) X(andnpd) X(orps) X(orpd)        \
-        X(xorps) X(xorpd) X(haddps) X(haddpd) X(hsubps) X(hsubpd) X(addsubps) X(addsubpd) X(unpcklps) X(unpcklpd)      \
-            X(unpckhps) X(unpckhpd) X(paddb) X(paddw) X(paddd) X(paddq) X(psubb) X(psubw) X(psubd) X(psubq) X(paddsb)  \
-                X(paddsw) X(paddusb) X(paddusw) X(psubsb) X(psubsw) X(psubusb) X(psubusw) X(pmullw) X(pmulhw)          \
-                    X(pmulhuw) X(pmulhrsw) X(pmulld) X(pmuldq) X(pmuludq) X(pmaddwd) X(pmaddubsw) X(pand) X(pandn)     \
-                        X(por) X(pxor) X(pcmpeqb) X(pcmpeqw) X(pcmpeqd) X(pcmpeqq) X(pcmpgtb) X(pcmpgtw) X(pcmpgtd)    \
-                            X(pcmpgtq) X(pminub) X(pminuw) X(pminud) X(pminsb) X(pminsw) X(pminsd) X(pmaxub) X(pmaxuw) \
-                                X(pmaxud) X(pmaxsb) X(pmaxsw) X(pmaxsd) X(pavgb) X(pavgw) X(psadbw) X(pshufb)          \
-                                    X(psignb) X(psignw) X(psignd) X(phaddw) X(phaddd) X(phaddsw) X(phsubw) X(phsubd)   \
-                                        X(phsubsw) X(packsswb) X(packssdw) X(packuswb) X(packusdw) X(punpcklbw)        \
-                                            X(punpcklwd) X(punpckldq) X(punpcklqdq) X(punpckhbw) X(punpckhwd)          \
-                                                X(punpckhdq) X(punpckhqdq)
+    X(divps)                                                                                                           \
+    X(divpd) X(minps) X(minpd) X(maxps) X(maxpd) X(andps) X(andpd) X(andnps) X(andnpd) X(orps) X(orpd) X(xorps)        \
+        X(xorpd) X(haddps) X(haddpd) X(hsubps) X(hsubpd) X(addsubps) X(addsubpd) X(unpcklps) X(unpcklpd) X(unpckhps)   \
+            X(unpckhpd) X(paddb) X(paddw) X(paddd) X(paddq) X(psubb) X(psubw) X(psubd) X(psubq) X(paddsb) X(paddsw)    \
+                X(paddusb) X(paddusw) X(psubsb) X(psubsw) X(psubusb) X(psubusw) X(pmullw) X(pmulhw) X(pmulhuw)         \
+                    X(pmulhrsw) X(pmulld) X(pmuldq) X(pmuludq) X(pmaddwd) X(pmaddubsw) X(pand) X(pandn) X(por) X(pxor) \
+                        X(pcmpeqb) X(pcmpeqw) X(pcmpeqd) X(pcmpeqq) X(pcmpgtb) X(pcmpgtw) X(pcmpgtd) X(pcmpgtq)        \
+                            X(pminub) X(pminuw) X(pminud) X(pminsb) X(pminsw) X(pminsd) X(pmaxub) X(pmaxuw) X(pmaxud)  \
+                                X(pmaxsb) X(pmaxsw) X(pmaxsd) X(pavgb) X(pavgw) X(psadbw) X(pshufb) X(psignb)          \
+                                    X(psignw) X(psignd) X(phaddw) X(phaddd) X(phaddsw) X(phsubw) X(phsubd) X(phsubsw)  \
+                                        X(packsswb) X(packssdw) X(packuswb) X(packusdw) X(punpcklbw) X(punpcklwd)      \
+                                            X(punpckldq) X(punpcklqdq) X(punpckhbw) X(punpckhwd) X(punpckhdq)          \
+                                                X(punpckhqdq)
 
 #define UNARY(X)                                                                                                       \
     X(sqrtps)                                                                                                          \
