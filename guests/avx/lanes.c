@@ -2,38 +2,27 @@
 // the same to both halves. Destination, first source and second source are three registers. Intel SDM vol. 2, 2.3.
 #include "avx.h"
 
-#define BINARY(X)                                                                                                      \
-    X(addps)                                                                                                           \
-    X(addpd)                                                                                                           \
-    X(subps)                                                                                                           \
-    X(subpd)                                                                                                           \
-    X(mulps)                                                                                                           \
-    X(mulpd)                                                                                                           \
-    X(divps)                                                                                                           \
-    X(divpd) X(minps) X(minpd) X(maxps) X(maxpd) X(andps) X(andpd) X(andnps) X(andnpd) X(orps) X(orpd) X(xorps)        \
-        X(xorpd) X(haddps) X(haddpd) X(hsubps) X(hsubpd) X(addsubps) X(addsubpd) X(unpcklps) X(unpcklpd) X(unpckhps)   \
-            X(unpckhpd) X(paddb) X(paddw) X(paddd) X(paddq) X(psubb) X(psubw) X(psubd) X(psubq) X(paddsb) X(paddsw)    \
-                X(paddusb) X(paddusw) X(psubsb) X(psubsw) X(psubusb) X(psubusw) X(pmullw) X(pmulhw) X(pmulhuw)         \
-                    X(pmulhrsw) X(pmulld) X(pmuldq) X(pmuludq) X(pmaddwd) X(pmaddubsw) X(pand) X(pandn) X(por) X(pxor) \
-                        X(pcmpeqb) X(pcmpeqw) X(pcmpeqd) X(pcmpeqq) X(pcmpgtb) X(pcmpgtw) X(pcmpgtd) X(pcmpgtq)        \
-                            X(pminub) X(pminuw) X(pminud) X(pminsb) X(pminsw) X(pminsd) X(pmaxub) X(pmaxuw) X(pmaxud)  \
-                                X(pmaxsb) X(pmaxsw) X(pmaxsd) X(pavgb) X(pavgw) X(psadbw) X(pshufb) X(psignb)          \
-                                    X(psignw) X(psignd) X(phaddw) X(phaddd) X(phaddsw) X(phsubw) X(phsubd) X(phsubsw)  \
-                                        X(packsswb) X(packssdw) X(packuswb) X(packusdw) X(punpcklbw) X(punpcklwd)      \
-                                            X(punpckldq) X(punpcklqdq) X(punpckhbw) X(punpckhwd) X(punpckhdq)          \
-                                                X(punpckhqdq)
+// clang-format off
+#define BINARY(X) \
+    X(addps) X(addpd) X(subps) X(subpd) X(mulps) X(mulpd) X(divps) X(divpd) X(minps) X(minpd) X(maxps) X(maxpd) \
+    X(andps) X(andpd) X(andnps) X(andnpd) X(orps) X(orpd) X(xorps) X(xorpd) X(haddps) X(haddpd) X(hsubps) X(hsubpd) \
+    X(addsubps) X(addsubpd) X(unpcklps) X(unpcklpd) X(unpckhps) X(unpckhpd) X(paddb) X(paddw) X(paddd) X(paddq) \
+    X(psubb) X(psubw) X(psubd) X(psubq) X(paddsb) X(paddsw) X(paddusb) X(paddusw) X(psubsb) X(psubsw) X(psubusb) \
+    X(psubusw) X(pmullw) X(pmulhw) X(pmulhuw) X(pmulhrsw) X(pmulld) X(pmuldq) X(pmuludq) X(pmaddwd) X(pmaddubsw) \
+    X(pand) X(pandn) X(por) X(pxor) X(pcmpeqb) X(pcmpeqw) X(pcmpeqd) X(pcmpeqq) X(pcmpgtb) X(pcmpgtw) X(pcmpgtd) \
+    X(pcmpgtq) X(pminub) X(pminuw) X(pminud) X(pminsb) X(pminsw) X(pminsd) X(pmaxub) X(pmaxuw) X(pmaxud) X(pmaxsb) \
+    X(pmaxsw) X(pmaxsd) X(pavgb) X(pavgw) X(psadbw) X(pshufb) X(psignb) X(psignw) X(psignd) X(phaddw) X(phaddd) \
+    X(phaddsw) X(phsubw) X(phsubd) X(phsubsw) X(packsswb) X(packssdw) X(packuswb) X(packusdw) X(punpcklbw) \
+    X(punpcklwd) X(punpckldq) X(punpcklqdq) X(punpckhbw) X(punpckhwd) X(punpckhdq) X(punpckhqdq)
 
-#define UNARY(X)                                                                                                       \
-    X(sqrtps)                                                                                                          \
-    X(sqrtpd)                                                                                                          \
-    X(cvtdq2ps)                                                                                                        \
-    X(cvtps2dq)                                                                                                        \
-    X(cvttps2dq) X(pabsb) X(pabsw) X(pabsd) X(movsldup) X(movshdup) X(movddup) X(movaps) X(movupd) X(movdqa) X(movdqu)
+#define UNARY(X) \
+    X(sqrtps) X(sqrtpd) X(cvtdq2ps) X(cvtps2dq) X(cvttps2dq) X(pabsb) X(pabsw) X(pabsd) X(movsldup) X(movshdup) \
+    X(movddup) X(movaps) X(movupd) X(movdqa) X(movdqu)
 
-#define IMMEDIATE(X)                                                                                                   \
-    X(shufps, 0x1b)                                                                                                    \
-    X(shufpd, 2)                                                                                                       \
-    X(cmpps, 1) X(cmppd, 6) X(blendps, 9) X(blendpd, 2) X(pblendw, 0x5a) X(palignr, 5) X(mpsadbw, 0) X(dpps, 0xff)
+#define IMMEDIATE(X) \
+    X(shufps, 0x1b) X(shufpd, 2) X(cmpps, 1) X(cmppd, 6) X(blendps, 9) X(blendpd, 2) X(pblendw, 0x5a) X(palignr, 5) \
+    X(mpsadbw, 0) X(dpps, 0xff)
+// clang-format on
 
 typedef void operation(const struct ymm in[2], struct ymm *out);
 
