@@ -14,6 +14,10 @@ uint32_t fuzz_any(struct fuzz_random *r, uint32_t below) {
     return (uint32_t)((uint64_t)fuzz_any32(r) * below >> 32);
 }
 
+bool fuzz_has_avx(void) {
+    return __builtin_cpu_supports("avx2");
+}
+
 // Small integers, floating-point numbers of the three sizes and bytes of any value, so that every kind of operand
 // meets ordinary values and strange ones.
 void fuzz_pristine(uint8_t memory[FUZZ_MEMORY]) {
@@ -67,7 +71,8 @@ void fuzz_case_code(const struct fuzz_case *c, uint8_t code[FUZZ_CODE_STRIDE]) {
     memcpy(code + c->start + c->size, "\x90\x0f\x0b", 3);
 }
 
-// ---- Text: a line for the registers, one for the FXSAVE image, one for each instruction, "end"
+// ---- Text: a line for the registers, one for the FXSAVE image, one for the upper halves of YMM, one for each
+// instruction, "end"
 // ------------------------
 
 static void write_hex(FILE *out, const uint8_t *bytes, unsigned size) {
@@ -88,6 +93,8 @@ void fuzz_case_write(FILE *out, const struct fuzz_case *c) {
         fprintf(out, " %08x", c->gpr[i]);
     fprintf(out, "\nfx ");
     write_hex(out, c->fx, 288);
+    fprintf(out, "\nymm ");
+    write_hex(out, c->ymm[0], sizeof c->ymm);
     for (unsigned i = 0; i < c->count; i++) {
         const struct fuzz_insn *insn = &c->insns[i];
         fprintf(out, "\ninsn %u %u %u %u ", insn->glued, insn->patch, insn->patch_at, insn->target);
@@ -108,6 +115,8 @@ bool fuzz_case_read(FILE *in, struct fuzz_case *c) {
             begun = start < 4096;
         } else if (sscanf(line, "fx %699s", hex) == 1) {
             read_hex(hex, c->fx, 288);
+        } else if (sscanf(line, "ymm %699s", hex) == 1) {
+            read_hex(hex, c->ymm[0], sizeof c->ymm);
         } else if (sscanf(line, "insn %u %u %u %u %699s", &glued, &patch, &at, &target, hex) == 5) {
             if (c->count == FUZZ_INSNS || at > 11)
                 return false;

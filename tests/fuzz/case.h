@@ -33,6 +33,7 @@ struct fuzz_case {
     uint8_t count;
     struct fuzz_insn insns[FUZZ_INSNS];
     uint8_t fx[512] __attribute__((aligned(16)));
+    uint8_t ymm[8][16]; // upper halves
 };
 
 struct fuzz_fault {
@@ -46,13 +47,16 @@ struct fuzz_result {
     uint32_t unused[4];
     uint8_t fx[512] __attribute__((aligned(64)));
     struct fuzz_fault log[FUZZ_FAULTS];
-    uint8_t gap[FUZZ_RESULT_MEMORY - FUZZ_RESULT_LOG - FUZZ_FAULTS * FUZZ_FAULT];
+    uint8_t gap[FUZZ_RESULT_YMM - FUZZ_RESULT_LOG - FUZZ_FAULTS * FUZZ_FAULT];
+    uint8_t ymm[8][16];
+    uint8_t gap2[FUZZ_RESULT_MEMORY - FUZZ_RESULT_YMM - 128];
     uint8_t memory[FUZZ_MEMORY];
 };
 
 _Static_assert(sizeof(struct fuzz_fault) == FUZZ_FAULT, "layout");
 _Static_assert(offsetof(struct fuzz_result, fx) == FUZZ_RESULT_FX, "layout");
 _Static_assert(offsetof(struct fuzz_result, log) == FUZZ_RESULT_LOG, "layout");
+_Static_assert(offsetof(struct fuzz_result, ymm) == FUZZ_RESULT_YMM, "layout");
 _Static_assert(offsetof(struct fuzz_result, memory) == FUZZ_RESULT_MEMORY, "layout");
 _Static_assert(sizeof(struct fuzz_result) <= FUZZ_RESULT_STRIDE, "layout");
 
@@ -66,6 +70,9 @@ uint32_t fuzz_any32(struct fuzz_random *r);
 
 // What the writable data pages hold at the start; the read-only page holds the first of them too.
 void fuzz_pristine(uint8_t memory[FUZZ_MEMORY]);
+
+// Whether the host has AVX2: then the guest has it too, and cases use it.
+bool fuzz_has_avx(void);
 
 // Linear address of the first instruction of the case in this place of a batch.
 static inline uint32_t fuzz_code_address(const struct fuzz_case *c, unsigned slot) {

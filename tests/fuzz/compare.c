@@ -128,6 +128,10 @@ bool fuzz_same(const struct fuzz_case *c, const struct fuzz_result *host, const 
     if (host->eip != engine->eip)
         differ(&d, "  end: %08x, not %08x\n", engine->eip, host->eip);
     compare_fx(&d, host->fx, engine->fx);
+    for (unsigned i = 0; i < sizeof host->ymm; i++)
+        if (host->ymm[i / 16][i % 16] != engine->ymm[i / 16][i % 16] && d.count < 6)
+            differ(&d, "  byte %u of the upper half of ymm%u: %02x, not %02x\n", i % 16, i / 16,
+                   engine->ymm[i / 16][i % 16], host->ymm[i / 16][i % 16]);
     if (memcmp(host->memory, engine->memory, FUZZ_MEMORY) != 0)
         for (unsigned i = 0; i < FUZZ_MEMORY && d.count < 12; i++)
             if (host->memory[i] != engine->memory[i])

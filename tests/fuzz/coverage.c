@@ -8,7 +8,7 @@
 
 enum { REGISTER, SOFT, DIRECT, BOUNCED, KINDS };
 static const char *const kind_names[KINDS] = {"register", "soft", "direct", "bounced"};
-static const unsigned sizes[] = {0, 1, 2, 4, 6, 8, 10, 16, 255};
+static const unsigned sizes[] = {0, 1, 2, 4, 6, 8, 10, 16, 32, 255};
 #define SIZES (sizeof sizes / sizeof *sizes)
 
 struct fuzz_coverage {

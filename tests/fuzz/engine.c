@@ -95,6 +95,7 @@ int fuzz_engine_open(struct fuzz_engine *e, enum fuzz_form form, bool verify, st
         .policy = form == FUZZ_DIRECT ? MMU_DIRECT : MMU_SOFT,
         .verify = verify,
         .cache_mib = 16,
+        .avx = fuzz_has_avx(),
         .acknowledge = acknowledge,
     };
     e->vcpu = vcpu_create(&config, err);
@@ -115,7 +116,7 @@ static void start(struct fuzz_engine *e) {
         .eflags = 2,
         .cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP | CR0_MP,
         .cr3 = FUZZ_PAGE_DIRECTORY,
-        .cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT,
+        .cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | (fuzz_has_avx() ? CR4_OSXSAVE : 0),
         .gdt_base = FUZZ_GDT,
         .gdt_limit = 0xff,
         .idt_base = FUZZ_IDT,
@@ -141,6 +142,7 @@ static void place(struct fuzz_engine *e, const struct fuzz_case *c, unsigned slo
     memcpy(at + FUZZ_CASE_EIP, &code, 4);
     memcpy(at + FUZZ_CASE_CODE, &code, 4);
     memcpy(at + FUZZ_CASE_FX, c->fx, 512);
+    memcpy(at + FUZZ_CASE_YMM, c->ymm, sizeof c->ymm);
     memset(at + FUZZ_CASE_LENGTHS, 0, FUZZ_LENGTHS);
     for (unsigned i = 0; i < c->count; i++)
         at[FUZZ_CASE_LENGTHS + c->insns[i].offset] = c->insns[i].length;
@@ -154,6 +156,7 @@ int fuzz_engine_run(struct fuzz_engine *e, const struct fuzz_case *cases, unsign
                     struct error *err) {
     for (unsigned i = 0; i < count; i++)
         place(e, &cases[i], i);
+    set32(e, FUZZ_VAR_AVX, fuzz_has_avx());
     set32(e, FUZZ_VAR_COUNT, count);
     set32(e, FUZZ_VAR_INDEX, 0);
     if (e->fresh)

@@ -63,7 +63,7 @@ static uint32_t across(struct builder *b, unsigned page, unsigned size) {
 // An address for an operand of this size: mostly one that can be reached.
 static uint32_t target_address(struct builder *b, unsigned size) {
     static const uint8_t absent[] = {3, 5};
-    unsigned kind = any(b, 100), aligned = size >= 16 ? 16 : size > 1 ? size & (0u - size) : 1;
+    unsigned kind = any(b, 100), aligned = size >= 32 ? 32 : size >= 16 ? 16 : size > 1 ? size & (0u - size) : 1;
     if (b->wish == PASS)
         kind = 0;
     if (b->wish == FAULT)
@@ -252,6 +252,8 @@ static void append_template(struct builder *b, const struct fuzz_row *row, const
     address -= base;
     at_modrm = n + t->modrm_at;
     memcpy(bytes + n, t->bytes, t->length);
+    if (t->vvvv) // in the last byte of the VEX prefix
+        bytes[at_modrm - 2] = (uint8_t)((bytes[at_modrm - 2] & ~0x38u) | any(b, 8) << 3);
     n += t->length;
     if (memory && t->modrm_at) {
         unsigned reg = t->bytes[t->modrm_at] >> 3 & 7, how = any(b, 12);
@@ -529,6 +531,7 @@ static void fpu_state(struct builder *b) {
     for (unsigned i = 0; i < 8; i++) {
         extended(b, fx + 32 + 16 * i);
         vector(b, fx + 160 + 16 * i);
+        vector(b, b->c->ymm[i]);
     }
 }
 

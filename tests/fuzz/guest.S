@@ -14,6 +14,12 @@ fuzz_guest_stubs:
 
     .balign 16
 fuzz_guest_start:
+    cmpl $0, FUZZ_VAR_AVX
+    je fuzz_driver
+    xor %ecx, %ecx
+    xor %edx, %edx
+    mov $7, %eax // x87, SSE, AVX
+    xsetbv
 fuzz_driver:
     movl $0, FUZZ_VAR_INDEX
     movl $FUZZ_CASES, FUZZ_VAR_CASE
@@ -36,6 +42,12 @@ next_case:
     mov %edi, FUZZ_VAR_LOG
     mov FUZZ_VAR_CASE, %ebx
     fxrstor FUZZ_CASE_FX(%ebx)
+    cmpl $0, FUZZ_VAR_AVX
+    je 1f
+    .irp i, 0, 1, 2, 3, 4, 5, 6, 7
+    vinsertf128 $1, FUZZ_CASE_YMM + 16 * \i(%ebx), %ymm\i, %ymm\i
+    .endr
+1:
     mov $FUZZ_STACK_TOP, %esp
     push $FUZZ_SEL_DATA3
     push FUZZ_CASE_GPR + 16(%ebx)
@@ -145,6 +157,12 @@ case_end:
     mov 40(%esp), %eax
     mov %eax, FUZZ_RESULT_EIP(%edi)
     fxsave FUZZ_RESULT_FX(%edi)
+    cmpl $0, FUZZ_VAR_AVX
+    je 1f
+    .irp i, 0, 1, 2, 3, 4, 5, 6, 7
+    vextractf128 $1, %ymm\i, FUZZ_RESULT_YMM + 16 * \i(%edi)
+    .endr
+1:
     add $FUZZ_RESULT_MEMORY, %edi
     mov $FUZZ_DATA_FRAMES, %esi
     mov $2048, %ecx

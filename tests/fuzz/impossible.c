@@ -18,6 +18,7 @@ static const struct {
     {"WBINVD", REGISTER, 0, NO_FAULT, "privileged: #GP at CPL 3"},
     {"RDMSR", REGISTER, 0, NO_FAULT, "privileged: #GP at CPL 3"},
     {"WRMSR", REGISTER, 0, NO_FAULT, "privileged: #GP at CPL 3"},
+    {"XSETBV", REGISTER, 0, NO_FAULT, "privileged: #GP at CPL 3"},
     {"CLI", REGISTER, 0, NO_FAULT, "IOPL 0: #GP at CPL 3"},
     {"STI", REGISTER, 0, NO_FAULT, "IOPL 0: #GP at CPL 3"},
     {"CLAC", REGISTER, 0, NO_FAULT, "#UD at CPL 3"},

@@ -18,6 +18,7 @@
 #define FUZZ_VAR_CASE       0x20008 // address of the current case
 #define FUZZ_VAR_RESULT     0x2000c // of its result
 #define FUZZ_VAR_LOG        0x20010 // of its next exception
+#define FUZZ_VAR_AVX        0x20014 // not 0: with the upper halves of the YMM registers
 #define FUZZ_PRISTINE       0x30000 // what the writable data pages hold at the start of every case
 #define FUZZ_DATA_FRAMES    0x40000 // frames of the data pages, in the order of their linear addresses
 #define FUZZ_CASES          0x100000
@@ -42,6 +43,7 @@
 #define FUZZ_CASE_FX      64
 #define FUZZ_CASE_LENGTHS 576 // by offset in the code: length of the instruction that starts here; 255: the end
 #define FUZZ_LENGTHS      1216
+#define FUZZ_CASE_YMM     1792 // upper halves of YMM0 to YMM7
 #define FUZZ_CASE_STRIDE  2048
 
 // A result: likewise.
@@ -53,6 +55,7 @@
 #define FUZZ_RESULT_LOG    576
 #define FUZZ_FAULT         64 // bytes of one: vector, error, EIP, CR2, EFLAGS, EAX .. EDI
 #define FUZZ_FAULTS        96
+#define FUZZ_RESULT_YMM    7168
 #define FUZZ_RESULT_MEMORY 8192
 #define FUZZ_RESULT_STRIDE 0x5000
 

@@ -112,6 +112,7 @@ static void run_case(struct native_context *c, struct fuzz_batch *batch, unsigne
     memcpy(c->gpr, fuzz_case->gpr, sizeof c->gpr);
     c->eflags = fuzz_case->eflags & (EFLAGS_COMPARED | 2);
     memcpy(c->fx, fuzz_case->fx, 512);
+    memcpy(c->ymm, fuzz_case->ymm, sizeof c->ymm);
     memset(c->visited, 0, sizeof c->visited);
     memcpy(data_page(0), pristine, 0x2000);
     memcpy(data_page(4), pristine + 0x2000, 0x1000);
@@ -121,6 +122,7 @@ static void run_case(struct native_context *c, struct fuzz_batch *batch, unsigne
     r->eflags = c->eflags & EFLAGS_COMPARED;
     r->eip = c->code_address + fuzz_case->size + 1u;
     memcpy(r->fx, c->fx, 512);
+    memcpy(r->ymm, c->ymm, sizeof r->ymm);
     memcpy(r->memory, data_page(0), 0x2000);
     memcpy(r->memory + 0x2000, data_page(4), 0x1000);
     memcpy(batch->visited[slot], c->visited, sizeof c->visited);
@@ -133,6 +135,7 @@ static void child(struct fuzz_batch *batch, int code, int request, int answer) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     context = &c;
     c.model_entry = (uint64_t)(uintptr_t)native_model_entry;
+    c.avx = fuzz_has_avx();
     c.end = (uint64_t)(uintptr_t)native_end;
     c.code = mmap(NULL, NATIVE_CODE_MAX, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (c.code == MAP_FAILED)

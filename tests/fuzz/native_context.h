@@ -9,8 +9,10 @@
 #define CONTEXT_MODEL_ENTRY 56
 #define CONTEXT_END         64
 #define CONTEXT_MODEL_INDEX 72
+#define CONTEXT_AVX         80
 #define CONTEXT_FX          128
 #define CONTEXT_VISITED     640
+#define CONTEXT_YMM         768
 
 #ifndef __ASSEMBLER__
 #include "case.h"
@@ -27,8 +29,10 @@ struct native_context {
     uint64_t end;         // where code jumps to at the end of the case
     uint32_t model_index; // the instruction for the model
     uint32_t in_model;    // a signal comes from an access of the model
+    uint32_t avx;         // the upper halves of the YMM registers belong to the case
     uint8_t fx[512] __attribute__((aligned(64)));
     uint8_t visited[FUZZ_INSNS + 1];
+    uint8_t ymm[8][16] __attribute__((aligned(64)));
     // Only C uses these.
     const struct fuzz_case *fuzz_case;
     struct fuzz_result *result;
@@ -42,6 +46,8 @@ struct native_context {
 
 _Static_assert(offsetof(struct native_context, fx) == CONTEXT_FX, "layout");
 _Static_assert(offsetof(struct native_context, visited) == CONTEXT_VISITED, "layout");
+_Static_assert(offsetof(struct native_context, avx) == CONTEXT_AVX, "layout");
+_Static_assert(offsetof(struct native_context, ymm) == CONTEXT_YMM, "layout");
 _Static_assert(offsetof(struct native_context, model_index) == CONTEXT_MODEL_INDEX, "layout");
 
 // native_run.S

@@ -1,6 +1,7 @@
 // The host form of a case: the guest's own bytes as far as 64-bit mode reads them in the same way, memory operands with
 // the 67h prefix, so that they stay below 4 GiB. rsp is the guest's ESP, as no instruction of the host form uses the
-// stack. FS and GS have the same base in the guest; the host form uses GS for both.
+// stack. A VEX prefix means the same, as it names no register above 7. FS and GS have the same base in the guest; the
+// host form uses GS for both.
 #include "native_context.h"
 
 #include <string.h>
@@ -115,9 +116,16 @@ static bool implicit_memory(const struct fuzz_parsed *p) {
 static void put_prefixes(struct form *f, const struct fuzz_insn *insn, const struct fuzz_parsed *p) {
     if (p->memory || implicit_memory(p))
         put8(f, 0x67);
-    unsigned end = p->opcode_at - (p->map == 0 ? 0u : p->map == 1 ? 1u : 2u);
+    unsigned end = p->opcode_at - (p->vex ? p->vex : p->map == 0 ? 0u : p->map == 1 ? 1u : 2u);
     for (unsigned i = 0; i < end; i++)
         put8(f, insn->bytes[i] == 0x64 ? 0x65 : insn->bytes[i]);
+}
+
+// The bytes behind the opcode. An immediate that names a register has one bit more in 64-bit mode (VBLENDVPS).
+static void put_rest(struct form *f, const struct fuzz_insn *insn, const struct fuzz_parsed *p, unsigned from) {
+    put(f, insn->bytes + from, insn->length - from);
+    if (p->vex && p->map == 3 && p->opcode >= 0x4a && p->opcode <= 0x4c)
+        f->at[-1] &= 0x7f;
 }
 
 static bool put_copy(struct form *f, const struct fuzz_insn *insn, const struct fuzz_parsed *p) {
@@ -129,19 +137,20 @@ static bool put_copy(struct form *f, const struct fuzz_insn *insn, const struct 
         put8(f, 0xc0 | (p->opcode & 0xf));
         return true;
     }
-    if (p->map == 1)
+    if (p->vex)
+        put(f, insn->bytes + p->opcode_at - p->vex, p->vex);
+    else if (p->map == 1)
         put8(f, 0x0f);
-    if (p->map > 1)
+    else if (p->map > 1)
         put(f, p->map == 2 ? (const uint8_t[]){0x0f, 0x38} : (const uint8_t[]){0x0f, 0x3a}, 2);
     put8(f, p->map == 0 && p->opcode == 0x82 ? 0x80 : p->opcode);
     if (p->memory && p->mod == 0 && p->rm == 5) { // would be relative to RIP
         put8(f, (unsigned)p->reg << 3 | 4u);
         put8(f, 0x25);
-        put(f, insn->bytes + p->disp_at, insn->length - (unsigned)p->disp_at);
+        put_rest(f, insn, p, p->disp_at);
         return true;
     }
-    unsigned rest = p->opcode_at + 1u;
-    put(f, insn->bytes + rest, insn->length - rest);
+    put_rest(f, insn, p, p->opcode_at + 1u);
     return true;
 }
 

@@ -44,7 +44,12 @@ native_enter:
     mov %rdi, %r15
     mov %rsp, CONTEXT_RSP(%r15)
     fxrstor CONTEXT_FX(%r15)
-    load
+    cmpl $0, CONTEXT_AVX(%r15)
+    je 1f
+    .irp i, 0, 1, 2, 3, 4, 5, 6, 7
+    vinsertf128 $1, CONTEXT_YMM + 16 * \i(%r15), %ymm\i, %ymm\i
+    .endr
+1:  load
     jmp *CONTEXT_RESUME(%r15)
 
 native_model_entry:
@@ -57,7 +62,13 @@ native_model_entry:
 native_end:
     save
     fxsave CONTEXT_FX(%r15)
-    fninit
+    cmpl $0, CONTEXT_AVX(%r15)
+    je 1f
+    .irp i, 0, 1, 2, 3, 4, 5, 6, 7
+    vextractf128 $1, %ymm\i, CONTEXT_YMM + 16 * \i(%r15)
+    .endr
+    vzeroupper
+1:  fninit
     movl $0x1f80, -4(%rsp)
     ldmxcsr -4(%rsp)
     add $8, %rsp

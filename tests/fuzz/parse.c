@@ -105,7 +105,11 @@ static unsigned modrm(const uint8_t *bytes, unsigned at, struct fuzz_parsed *p) 
 void fuzz_parse(const uint8_t *bytes, unsigned length, struct fuzz_parsed *p) {
     memset(p, 0, sizeof *p);
     unsigned at = prefixes(bytes, length, p);
-    if (bytes[at] == 0x0f) {
+    if ((bytes[at] & 0xfe) == 0xc4 && bytes[at + 1] >= 0xc0) { // VEX: LDS and LES have no register operand
+        p->vex = bytes[at] == 0xc5 ? 2 : 3;
+        p->map = p->vex == 2 ? 1 : bytes[at + 1] & 0x1f;
+        at += p->vex;
+    } else if (bytes[at] == 0x0f) {
         at++;
         p->map = bytes[at] == 0x38 ? 2 : bytes[at] == 0x3a ? 3 : 1;
         at += p->map > 1;

@@ -11,6 +11,7 @@ struct fuzz_parsed {
     uint8_t rep;               // F2h, F3h or 0
     uint8_t seg;               // the override's prefix byte or 0
     uint8_t map;               // 0: one byte, 1: 0Fh, 2: 0F38h, 3: 0F3Ah
+    uint8_t vex;               // length of the VEX prefix, or 0
     uint8_t opcode, opcode_at;
     bool has_modrm, has_sib, memory;
     uint8_t modrm_at, mod, reg, rm, base, index, scale; // base and index 8: none

@@ -102,6 +102,9 @@ void fuzz_rig_minimise(struct fuzz_rig *rig, struct fuzz_case *c) {
     memcpy(simpler.fx, reset_fx, sizeof reset_fx);
     try_simpler(rig, c, &simpler);
     simpler = *c;
+    memset(simpler.ymm, 0, sizeof simpler.ymm);
+    try_simpler(rig, c, &simpler);
+    simpler = *c;
     simpler.start = 0;
     try_simpler(rig, c, &simpler);
     simpler = *c;

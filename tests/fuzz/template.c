@@ -2,6 +2,7 @@
 // what the fuzzer leaves out, and why, is a table here.
 #include "template.h"
 
+#include "case.h"
 #include "translator/context.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 // ---- What is left out -----------------------------------------------------------------------------------------------
 
+#define GATHER "which elements beyond a fault are done is the processor's affair"
 static const struct {
     unsigned first, last; // mnemonics or variants
     const char *why;
@@ -41,7 +43,9 @@ static const struct {
     {ZYDIS_MNEMONIC_XSAVE, ZYDIS_MNEMONIC_XSAVE, "stores pointers of the host"},
     {ZYDIS_MNEMONIC_XRSTOR, ZYDIS_MNEMONIC_XRSTOR, "loads state that is not compared"},
     {ZYDIS_MNEMONIC_XGETBV, ZYDIS_MNEMONIC_XGETBV, "shows XCR0 of the host"},
-    {ZYDIS_MNEMONIC_XSETBV, ZYDIS_MNEMONIC_XSETBV, "the fuzzer's guest has not set CR4.OSXSAVE"},
+    {ZYDIS_MNEMONIC_VGATHERDPD, ZYDIS_MNEMONIC_VGATHERQPS, GATHER},
+    {ZYDIS_MNEMONIC_VPGATHERDD, ZYDIS_MNEMONIC_VPGATHERDQ, GATHER},
+    {ZYDIS_MNEMONIC_VPGATHERQD, ZYDIS_MNEMONIC_VPGATHERQQ, GATHER},
     {VARIANT_MOV_TO_SEG, VARIANT_MOV_TO_SEG, "loads a segment register"},
     {VARIANT_POP_SEG, VARIANT_POP_SEG, "loads a segment register"},
     {VARIANT_JMP_FAR, VARIANT_RET_FAR, "loads a segment register"},
@@ -52,7 +56,7 @@ static const char *why_skipped(const struct table_row *row) {
         for (unsigned m = skipped[i].first; m <= skipped[i].last; m++)
             if (table_find(m) == row)
                 return skipped[i].why;
-    return row->unit == UNIT_AVX ? "the fuzzer's guest has not enabled AVX" : NULL;
+    return row->unit == UNIT_AVX && !fuzz_has_avx() ? "the host has no AVX2" : NULL;
 }
 
 // Rows that generate.c writes itself.
@@ -114,7 +118,7 @@ bool fuzz_facts(const uint8_t *bytes, unsigned size, struct fuzz_facts *facts) {
 }
 
 unsigned fuzz_size_class(unsigned size) {
-    static const uint8_t classes[] = {0, 1, 2, 4, 6, 8, 10, 16};
+    static const uint8_t classes[] = {0, 1, 2, 4, 6, 8, 10, 16, 32};
     for (unsigned i = 0; i < sizeof classes; i++)
         if (size <= classes[i])
             return classes[i];
@@ -236,6 +240,52 @@ static void try_opcode(struct list *list, const uint8_t *prefix, unsigned prefix
     }
 }
 
+static bool decodes(const uint8_t *start, unsigned length) {
+    uint8_t bytes[16] = {0};
+    struct fuzz_facts facts;
+    memcpy(bytes, start, length);
+    return fuzz_facts(bytes, 15, &facts) && facts.row->kind != KIND_UD;
+}
+
+// Encodings with a three-byte VEX prefix whose last byte is `last` (W, L, pp; vvvv is zero, inverted).
+static void try_vex(struct list *list, unsigned map, unsigned last, unsigned opcode) {
+    struct fuzz_template t = {.bytes = {0xc4, (uint8_t)(0xe0 | map), (uint8_t)last, (uint8_t)opcode}, .length = 4};
+    if (map == 1 && opcode == 0x77) { // VZEROUPPER, VZEROALL
+        try_bytes(list, &t);
+        return;
+    }
+    bool there = false;
+    t.length = 5;
+    t.modrm_at = 4;
+    for (unsigned i = 0; i < 16 && !there; i++) { // each reg field, memory and register
+        t.bytes[4] = (uint8_t)((i & 8 ? 0xc0 : 0) | (i & 7) << 3);
+        there = decodes(t.bytes, 5);
+    }
+    for (unsigned modrm = 0; modrm < 0x100 && there; modrm++) {
+        if (modrm < 0xc0 && (modrm & 0xc7))
+            continue;
+        t.bytes[4] = (uint8_t)modrm;
+        t.bytes[2] = (uint8_t)(last ^ 8);
+        t.vvvv = decodes(t.bytes, 5);
+        t.bytes[2] = (uint8_t)last;
+        try_bytes(list, &t);
+    }
+}
+
+// W is 0 where 64-bit mode makes 64-bit general registers of it: in the first map, VPEXTRD, VPINSRD, VPCMPESTRM and
+// VPCMPESTRI.
+static void try_all_vex(struct list *list) {
+    for (unsigned map = 1; map < 4; map++)
+        for (unsigned w_l_pp = 0; w_l_pp < 16; w_l_pp++)
+            for (unsigned opcode = 0; opcode < 256; opcode++) {
+                bool wide = w_l_pp & 8,
+                     general = map == 1 ||
+                               (map == 3 && (opcode == 0x16 || opcode == 0x22 || opcode == 0x60 || opcode == 0x61));
+                if (!wide || !general)
+                    try_vex(list, map, (wide ? 0x80u : 0) | 0x78 | (w_l_pp & 7), opcode);
+            }
+}
+
 struct fuzz_row *fuzz_rows(unsigned *count) {
     static const struct {
         uint8_t bytes[2], length;
@@ -253,6 +303,8 @@ struct fuzz_row *fuzz_rows(unsigned *count) {
         for (unsigned map = 0; map < 4; map++)
             for (unsigned opcode = 0; opcode < 256; opcode++)
                 try_opcode(&list, prefixes[p].bytes, prefixes[p].length, map, opcode);
+    if (fuzz_has_avx())
+        try_all_vex(&list);
     *count = list.count;
     if (!list.failed)
         return list.rows;

@@ -16,6 +16,7 @@ struct fuzz_template {
     uint8_t size;           // operand size: of the memory operand, else of the largest register operand
     uint16_t read, written; // general registers, by number, implicit ones too
     bool memory;            // has a mod of memory
+    bool vvvv;              // VEX, with a register in its vvvv field
     bool touches;           // accesses memory, by an operand or by itself
 };
 
