@@ -10,7 +10,7 @@ static bool begin(struct trace_list *l, unsigned kind, const char *name, uint32_
     double seconds = trace_seconds(l->reader, l->units, time);
     if (l->left == 0 || !trace_selected(&l->select, kind, linear, l->cpl, seconds))
         return false;
-    l->left--;
+    l->reader->enough = --l->left == 0;
     bool whole = l->reader->header.clock == TRACE_CLOCK_INSTRUCTIONS;
     if (l->json)
         fprintf(l->out, whole ? "{\"time\": %.0f, \"kind\": \"%s\"" : "{\"time\": %.9f, \"kind\": \"%s\"", seconds,

@@ -8,7 +8,7 @@
 
 struct trace_list {
     struct trace_select select;
-    const struct trace_reader *reader;
+    struct trace_reader *reader;
     double units;  // trace_units of the whole trace
     uint64_t left; // lines that may still be printed
     bool json;     // each line is a JSON object

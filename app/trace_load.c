@@ -66,8 +66,8 @@ static int load(struct trace_reader *reader, const struct source *source, struct
     int more;
     do
         more = next_chunk(reader, source, err);
-    while (more > 0);
-    return more;
+    while (more > 0 && !reader->enough);
+    return more < 0 ? -1 : 0;
 }
 
 int trace_load(struct trace_reader *reader, const char *path, bool partial, struct ringshade_error *err) {

@@ -52,6 +52,7 @@ struct trace_reader {
     uint32_t chunks; // read so far
     uint64_t time;   // of the last record that has one
     uint64_t insns;  // of all blocks that ran so far
+    bool enough;     // set by a visitor that wants no more
 };
 
 void trace_reader_begin(struct trace_reader *reader, const struct trace_visitor *visitor);
