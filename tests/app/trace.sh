@@ -152,7 +152,7 @@ done
 cat t t >twice
 refuses 'its size is not what its header says' twice
 refuses 'damaged' --partial twice
-for ((at = 0; at < size; at += 7)); do
+for ((at = 0; at < size; at += 13)); do
     cp t bad
     byte=$(od -An -tu1 -j $at -N 1 t)
     # shellcheck disable=SC2059
