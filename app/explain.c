@@ -2,6 +2,7 @@
 // would, and only prints what comes out.
 #include "app/explain.h"
 
+#include "app/explain_guest.h"
 #include "app/explain_host.h"
 #include "app/explain_input.h"
 #include "app/help.h"
@@ -19,11 +20,18 @@
 #define CLASS_COUNT (CLASS_SENSITIVE + 1u)
 #define KIND_COUNT  (KIND_UD + 1u)
 
+// How the code runs, as far as options say it; the rest is the guest's, or the default.
+struct choices {
+    unsigned bits, cpl;
+    bool real, v86, soft, mode_given, cpl_given;
+};
+
 struct explain {
-    const char *path;
+    const char *path, *gdb; // one of them is given
     enum explain_format format;
-    uint32_t address, mode;
-    bool code32, help;
+    struct choices choices;
+    uint32_t address, length, mode;
+    bool address_given, code32, help;
     struct explain_printer *printer;
     const struct explain_section *section;
     uint32_t guest_insns, guest_bytes, host_bytes, blocks;
@@ -34,7 +42,16 @@ struct explain {
 
 // ---- Options -------------------------------------------------------------------------------------------------------
 
-enum { OPTION_MODE = 256, OPTION_CPL, OPTION_MMU, OPTION_ADDRESS, OPTION_FORMAT, OPTION_HELP };
+enum {
+    OPTION_MODE = 256,
+    OPTION_CPL,
+    OPTION_MMU,
+    OPTION_ADDRESS,
+    OPTION_FORMAT,
+    OPTION_GDB,
+    OPTION_LENGTH,
+    OPTION_HELP,
+};
 
 static const struct option long_options[] = {
     {"mode", required_argument, NULL, OPTION_MODE},
@@ -42,16 +59,14 @@ static const struct option long_options[] = {
     {"mmu", required_argument, NULL, OPTION_MMU},
     {"address", required_argument, NULL, OPTION_ADDRESS},
     {"format", required_argument, NULL, OPTION_FORMAT},
+    {"gdb", required_argument, NULL, OPTION_GDB},
+    {"length", required_argument, NULL, OPTION_LENGTH},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
-struct choices {
-    unsigned bits, cpl;
-    bool real, soft;
-};
-
 static int choose_mode(struct choices *choices, const char *text, struct ringshade_error *err) {
+    choices->mode_given = true;
     choices->real = !strcmp(text, "real");
     choices->bits = strcmp(text, "32") ? 16 : 32;
     return choices->real || !strcmp(text, "16") || !strcmp(text, "32")
@@ -75,16 +90,29 @@ static int choose_address(struct explain *explain, const char *text, struct ring
     if (end == text || *end || *text == '-' || value > UINT32_MAX)
         return parse_error(err, "--address %s is not a hexadecimal address of 32 bits", text);
     explain->address = (uint32_t)value;
+    explain->address_given = true;
     return 0;
 }
 
-static int apply(struct explain *explain, struct choices *choices, int code, const char *value,
-                 struct ringshade_error *err) {
+static int choose_length(struct explain *explain, const char *text, struct ringshade_error *err) {
+    char *end;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (*text < '1' || *text > '9' || *end || value > EXPLAIN_BYTES_MAX)
+        return parse_error(err, "--length %s is not a number of bytes from 1 to %u", text, EXPLAIN_BYTES_MAX);
+    explain->length = (uint32_t)value;
+    return 0;
+}
+
+static int apply(struct explain *explain, int code, const char *value, struct ringshade_error *err) {
+    struct choices *choices = &explain->choices;
     switch (code) {
     case OPTION_MODE: return choose_mode(choices, value, err);
     case OPTION_FORMAT: return choose_format(explain, value, err);
     case OPTION_ADDRESS: return choose_address(explain, value, err);
+    case OPTION_GDB: explain->gdb = value; return 0;
+    case OPTION_LENGTH: return choose_length(explain, value, err);
     case OPTION_CPL:
+        choices->cpl_given = true;
         choices->cpl = (unsigned)(value[0] - '0');
         return choices->cpl <= 3 && !value[1] ? 0 : parse_error(err, "--cpl %s is not 0, 1, 2 or 3", value);
     case OPTION_MMU:
@@ -104,29 +132,32 @@ static uint32_t mode_of(const struct choices *choices) {
         unsigned own = seg >= 4 && kind == MODE_SEG_FLAT ? MODE_SEG_BASED : seg == 1 ? MODE_SEG_FLAT : kind;
         mode |= own << (MODE_SEG_SHIFT + 2 * seg);
     }
+    mode |= choices->v86 ? MODE_V86 : 0u;
     return mode | (choices->bits == 32 ? MODE_CODE32 | MODE_STACK32 : MODE_CS_CHECKED | MODE_ONE);
 }
 
 static int parse(struct explain *explain, int argc, char **argv, struct ringshade_error *err) {
-    struct choices choices = {.bits = 32};
     int code;
+    explain->choices.bits = 32;
     optind = 0;
     opterr = 0;
     while ((code = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
         if (code == ':' || code == '?')
             return parse_refused(code, argv, err);
-        if (apply(explain, &choices, code, optarg, err))
+        if (apply(explain, code, optarg, err))
             return -1;
     }
     if (explain->help)
         return 0;
-    if (optind != argc - 1)
+    if (explain->gdb && optind < argc)
+        return parse_error(err, "--gdb and a file given");
+    if (!explain->gdb && optind != argc - 1)
         return parse_error(err, optind == argc ? "no file given" : "more than one file given");
-    if (choices.real && choices.cpl)
+    if (!explain->gdb && explain->length)
+        return parse_error(err, "--length is for --gdb");
+    if (explain->choices.real && explain->choices.cpl)
         return parse_error(err, "real mode has no privilege levels: --cpl must be 0");
-    explain->path = argv[optind];
-    explain->code32 = choices.bits == 32;
-    explain->mode = mode_of(&choices);
+    explain->path = explain->gdb ? NULL : argv[optind];
     return 0;
 }
 
@@ -234,6 +265,36 @@ static int explain_block(struct explain *explain, uint32_t *linear, struct rings
     return 0;
 }
 
+// ---- What is read --------------------------------------------------------------------------------------------------
+
+// A guest says itself how its code runs; options have the last word.
+static void take_mode(struct choices *choices, const struct explain_mode *guest) {
+    if (!choices->mode_given) {
+        choices->bits = guest->bits;
+        choices->real = guest->real;
+        choices->v86 = guest->v86;
+    }
+    if (!choices->cpl_given)
+        choices->cpl = guest->cpl;
+}
+
+static int read_input(struct explain *explain, struct explain_input *input, struct ringshade_error *err) {
+    struct explain_mode guest;
+    if (!explain->gdb)
+        return explain_input_read(input, explain->path, explain->format, explain->address, err);
+    if (explain_guest_read(input, explain->gdb, explain->address_given ? &explain->address : NULL,
+                           explain->length ? explain->length : EXPLAIN_GUEST_LENGTH, &guest, err))
+        return -1;
+    take_mode(&explain->choices, &guest);
+    const struct choices *choices = &explain->choices;
+    printf("%s code of %u bits, CPL %u\n",
+           choices->v86    ? "virtual-8086"
+           : choices->real ? "real-mode"
+                           : "protected-mode",
+           choices->bits, choices->cpl);
+    return 0;
+}
+
 // ---- The whole -----------------------------------------------------------------------------------------------------
 
 static void print_totals(const struct explain *explain) {
@@ -268,7 +329,9 @@ int explain_main(int argc, char **argv) {
     if (!status && explain->help) {
         help_print_explain(stdout);
     } else if (!status) {
-        status = explain_input_read(&input, explain->path, explain->format, explain->address, &err);
+        status = read_input(explain, &input, &err);
+        explain->code32 = explain->choices.bits == 32;
+        explain->mode = mode_of(&explain->choices);
         if (!status)
             explain->printer = explain_printer_create(explain->code32 ? 32 : 16);
         if (!status && !explain->printer)

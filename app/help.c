@@ -69,8 +69,10 @@ void help_print_run(FILE *out) {
 
 void help_print_explain(FILE *out) {
     fputs("Usage: ringshade explain [OPTION]... FILE|-\n"
+          "       ringshade explain --gdb unix:PATH|PORT [OPTION]...\n"
           "\n"
-          "Prints the machine code in FILE, or on standard input, with the class of each instruction, how it is "
+          "Prints the machine code in FILE, on standard input, or in a running guest, with the class of each "
+          "instruction, how it is "
           "translated\n"
           "and why, and the host code that it becomes.\n"
           "\n"
@@ -78,7 +80,11 @@ void help_print_explain(FILE *out) {
           "  --address HEX              where raw bytes and text begin; default 0\n"
           "  --mode 32|16|real          the size of the code, in protected mode or in real mode; default 32\n"
           "  --cpl 0|1|2|3              the privilege that it runs with (IOPL is 0); default 0\n"
-          "  --mmu direct|soft          the form of its memory operands; default direct\n",
+          "  --mmu direct|soft          the form of its memory operands; default direct\n"
+          "  --gdb unix:PATH|PORT       read from the guest whose run has this gdb port, at --address or where it "
+          "stands,\n"
+          "                             in the mode that its processor is in; the guest goes on afterwards\n"
+          "  --length N                 with --gdb: so many bytes; default 64\n",
           out);
 }
 

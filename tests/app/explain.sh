@@ -1,7 +1,8 @@
 #!/bin/bash
-# explain.sh RINGSHADE: what `ringshade explain` prints, and how it refuses bad input.
+# explain.sh RINGSHADE [GUEST]: what `ringshade explain` prints, and how it refuses bad input.
 set -u
 ringshade=$1
+guest=${2-}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failures=0
@@ -56,6 +57,27 @@ refuses 'cannot open' "$scratch/nothing"
 refuses 'is empty' /dev/null
 refuses 'is not an ELF file' --format elf "$0"
 refuses 'is not a list of hexadecimal bytes' --format hex "$0"
+refuses 'and a file' --gdb 1 a
+refuses 'is for --gdb' --length 4 a
+refuses 'number of bytes' --gdb 1 --length 0
+refuses 'neither unix:PATH nor' --gdb 70000
+refuses 'cannot connect' --gdb "unix:$scratch/nothing"
+
+# A guest that waits for a debugger stands at its first instruction; explained, it goes on to its end.
+if [ -n "$guest" ]; then
+    "$ringshade" run --kernel "$guest" --gdb "unix:$scratch/gdb" --serial null --no-reboot --timeout 60 &
+    run=$!
+    for _ in $(seq 100); do [ -S "$scratch/gdb" ] && break; sleep 0.1; done
+    "$ringshade" explain --gdb "unix:$scratch/gdb" --length 16 >"$scratch/out" 2>&1 &&
+        grep -q '^protected-mode code of 32 bits, CPL 0$' "$scratch/out" && grep -q '^block 00' "$scratch/out" || {
+        echo "explain --gdb"
+        cat "$scratch/out"
+        failures=$((failures + 1))
+    }
+    wait $run
+    status=$?
+    [ $status -eq 1 ] || { echo "the guest did not go on: status $status"; failures=$((failures + 1)); }
+fi
 
 echo "$failures failures"
 [ $failures -eq 0 ]
