@@ -230,7 +230,11 @@ static uint32_t print_block(struct explain *explain, uint32_t linear) {
         struct insn_description insn;
         if (mark->kind == MARK_TAIL && (!last || last->kind != MARK_TAIL))
             printf("  out of line:\n");
-        else if (mark->kind != MARK_TAIL && at == next && left && describe_insn(bytes, left, explain->code32, &insn)) {
+        else if (mark->kind != MARK_TAIL && at == next && left) {
+            if (!describe_insn(bytes, left, explain->code32, &insn)) { // what it becomes hangs on bytes not given
+                printf("  %08x  (cut off)\n", next);
+                break;
+            }
             print_insn(explain, next, &insn);
             next += insn.length;
         }

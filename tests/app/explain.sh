@@ -44,6 +44,7 @@ shows 'b8 05 00' 'mov ax, 5 ' --mode 16
 shows 'ea 00 00 00 f0' '^  00007c00 .*sensitive' --mode real --address 7c00
 shows 'f3 a4 c3' '^2 instructions in 2 blocks|^2 instructions in 1 block'
 shows '0f 0b' '^1 instructions in 1 blocks; 2 bytes of guest code become'
+shows '90 bc 00 50' '^  00000001  \(cut off\)$'
 refuses 'no file given'
 refuses 'more than one file' a b
 refuses 'unknown option' --bogus a
