@@ -2,15 +2,6 @@
 // code: general registers only, no library calls.
 #include "cpu/semantics.h"
 
-#define FLAT_CODE (ATTR_P | ATTR_S | ATTR_CODE | ATTR_READABLE | ATTR_ACCESSED | ATTR_DB | ATTR_G)
-#define FLAT_DATA (ATTR_P | ATTR_S | ATTR_WRITABLE | ATTR_ACCESSED | ATTR_DB | ATTR_G)
-
-static void load_flat(struct vcpu *v, unsigned code_selector, unsigned stack_selector, unsigned ring) {
-    const unsigned dpl = ring << ATTR_DPL_SHIFT;
-    cpu_commit_fields(v, CPU_SEG_CS, code_selector, FLAT_CODE | dpl, 0, 0xffffffffu);
-    cpu_commit_fields(v, CPU_SEG_SS, stack_selector, FLAT_DATA | dpl, 0, 0xffffffffu);
-}
-
 enum callout_result callout_SYSENTER(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
     unsigned selector = v->msr.sysenter_cs & 0xfffc;
@@ -19,7 +10,7 @@ enum callout_result callout_SYSENTER(struct vcpu *v, uint32_t r8, uint32_t r9, u
         return CALLOUT_FAULT;
     }
     v->abi.sys_flags &= ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
-    load_flat(v, selector, (selector + 8) & 0xfffc, 0);
+    cpu_commit_flat(v, selector, (selector + 8) & 0xfffc, 0);
     v->abi.gpr[CPU_ESP] = v->msr.sysenter_esp;
     v->abi.eip = v->msr.sysenter_eip;
     cpu_mode_update(v);
@@ -33,7 +24,7 @@ enum callout_result callout_SYSEXIT(struct vcpu *v, uint32_t r8, uint32_t r9, ui
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
     }
-    load_flat(v, ((selector + 16) | 3) & 0xffff, ((selector + 24) | 3) & 0xffff, 3);
+    cpu_commit_flat(v, ((selector + 16) | 3) & 0xffff, ((selector + 24) | 3) & 0xffff, 3);
     v->abi.gpr[CPU_ESP] = v->abi.gpr[CPU_ECX];
     v->abi.eip = v->abi.gpr[CPU_EDX];
     cpu_mode_update(v);
