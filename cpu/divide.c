@@ -1,5 +1,6 @@
 // DIV and IDIV where one has raised #DE so often that a signal of the host each time would be dear. Intel SDM vol. 2A.
-// The arithmetic flags, which are undefined behind them, stay as they are.
+// The host's processor divides once it is known not to fault, so that the flags, which the manual leaves undefined, are
+// those of every other form.
 #include "cpu/semantics.h"
 
 static uint64_t dividend_of(const struct vcpu *v, unsigned size) {
@@ -16,18 +17,32 @@ static uint64_t magnitude(uint64_t value) {
     return value >> 63 ? 0 - value : value;
 }
 
-// Quotient and remainder in size * 8 bits each; false if the quotient has no room there. Signs are those of the manual:
-// the remainder's is the dividend's.
-static bool divide(uint64_t dividend, uint64_t divisor, unsigned bits, bool is_signed, uint64_t *quotient,
-                   uint64_t *remainder) {
-    bool negative = is_signed && dividend >> 63, opposite = is_signed && (dividend ^ divisor) >> 63;
+// Whether the quotient has room in `bits`.
+static bool fits(uint64_t dividend, uint64_t divisor, unsigned bits, bool is_signed) {
+    bool opposite = is_signed && (dividend ^ divisor) >> 63;
     uint64_t n = is_signed ? magnitude(dividend) : dividend, d = is_signed ? magnitude(divisor) : divisor;
-    if (d == 0)
-        return false;
-    uint64_t q = n / d, r = n % d, most = is_signed ? (1ull << (bits - 1)) - !opposite : (1ull << bits) - 1;
-    *quotient = opposite ? 0 - q : q;
-    *remainder = negative ? 0 - r : r;
-    return q <= most;
+    return d != 0 && n / d <= (is_signed ? (1ull << (bits - 1)) - !opposite : (1ull << bits) - 1);
+}
+
+#define ARITHMETIC (EFLAGS_LIVE & ~EFLAGS_DF)
+#define HOST(instruction)                                                                                              \
+    __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpush %[flags]\n\tpopfq\n\t" instruction                                \
+                     "\n\tpushfq\n\tpop %[flags]\n\tlea 128(%%rsp), %%rsp"                                             \
+                     : [flags] "+&r"(flags), "+&a"(v->abi.gpr[CPU_EAX]), "+&d"(v->abi.gpr[CPU_EDX])                    \
+                     : [by] "r"(divisor)                                                                               \
+                     : "cc", "memory")
+
+static void divide(struct vcpu *v, uint32_t divisor, unsigned size, bool is_signed) {
+    uint64_t flags = (v->abi.flags & ARITHMETIC) | 2;
+    switch (size | (is_signed ? DIVIDE_SIGNED : 0)) {
+    case 1: HOST("divb %b[by]"); break;
+    case 2: HOST("divw %w[by]"); break;
+    case 4: HOST("divl %k[by]"); break;
+    case 1 | DIVIDE_SIGNED: HOST("idivb %b[by]"); break;
+    case 2 | DIVIDE_SIGNED: HOST("idivw %w[by]"); break;
+    default: HOST("idivl %k[by]"); break;
+    }
+    v->abi.flags = (v->abi.flags & ~(uint32_t)ARITHMETIC) | ((uint32_t)flags & ARITHMETIC);
 }
 
 enum callout_result callout_DIVIDE(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
@@ -36,20 +51,15 @@ enum callout_result callout_DIVIDE(struct vcpu *v, uint32_t r8, uint32_t r9, uin
     uint32_t operand;
     if (cpu_read_rm(v, r9, r8, size, &operand) < 0)
         return callout_failed(v);
-    uint64_t dividend = dividend_of(v, size), divisor = operand, quotient, remainder;
+    uint64_t dividend = dividend_of(v, size), divisor = operand;
     if (is_signed) {
         dividend = sign_extend(dividend, 2 * bits);
         divisor = sign_extend(divisor, bits);
     }
-    if (!divide(dividend, divisor, bits, is_signed, &quotient, &remainder)) {
+    if (!fits(dividend, divisor, bits, is_signed)) {
         cpu_raise(v, VECTOR_DE);
         return CALLOUT_FAULT;
     }
-    if (size == 1) {
-        cpu_set_reg(v, CPU_EAX, 2, (uint32_t)(quotient & 0xff) | (uint32_t)(remainder & 0xff) << 8);
-    } else {
-        cpu_set_reg(v, CPU_EAX, size, (uint32_t)quotient);
-        cpu_set_reg(v, CPU_EDX, size, (uint32_t)remainder);
-    }
+    divide(v, operand, size, is_signed);
     return CALLOUT_CONTINUE;
 }
