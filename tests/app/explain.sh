@@ -3,9 +3,9 @@
 set -u
 ringshade=$1
 guest=${2-}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failures=0
+command=explain
+# shellcheck source=tests/app/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 # shows TEXT PATTERN [OPTION...]: the explanation of the hexadecimal TEXT has a line that matches.
 shows() {
@@ -13,23 +13,8 @@ shows() {
     shift 2
     if ! printf '%s\n' "$text" | "$ringshade" explain "$@" - >"$scratch/out" 2>"$scratch/err" ||
         ! grep -Eq -- "$pattern" "$scratch/out"; then
-        echo "explain $* of '$text' does not show: $pattern"
+        fail "explain $* of '$text' does not show: $pattern"
         cat "$scratch/out" "$scratch/err"
-        failures=$((failures + 1))
-    fi
-}
-
-# refuses PATTERN ARGUMENT...: one line on stderr, nothing else, status 2.
-refuses() {
-    local pattern=$1
-    shift
-    "$ringshade" explain "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
-    local status=$?
-    if [ $status -ne 2 ] || [ -s "$scratch/out" ] || [ "$(wc -l <"$scratch/err")" -ne 1 ] ||
-        ! grep -q -- "$pattern" "$scratch/err"; then
-        echo "explain $*: status $status, expected 2 and one line with: $pattern"
-        cat "$scratch/err"
-        failures=$((failures + 1))
     fi
 }
 
@@ -80,5 +65,4 @@ if [ -n "$guest" ]; then
     [ $status -eq 1 ] || { echo "the guest did not go on: status $status"; failures=$((failures + 1)); }
 fi
 
-echo "$failures failures"
-[ $failures -eq 0 ]
+finish

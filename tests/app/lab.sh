@@ -4,14 +4,9 @@ set -u
 ringshade=$1
 check_json=$2
 source=$3
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failures=0
-
-fail() {
-    echo "$*"
-    failures=$((failures + 1))
-}
+command=lab
+# shellcheck source=tests/app/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 # shows PATTERN ARGUMENT...: the output has a line that matches.
 shows() {
@@ -21,19 +16,6 @@ shows() {
         fail "lab $* does not show: $pattern"
         cat "$scratch/out" "$scratch/err"
     }
-}
-
-# refuses PATTERN ARGUMENT...: one line on stderr, nothing else, status 2.
-refuses() {
-    local pattern=$1
-    shift
-    "$ringshade" lab "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
-    local status=$?
-    if [ $status -ne 2 ] || [ -s "$scratch/out" ] || [ "$(wc -l <"$scratch/err")" -ne 1 ] ||
-        ! grep -q -- "$pattern" "$scratch/err"; then
-        fail "lab $*: status $status, expected 2 and one line with: $pattern"
-        cat "$scratch/err"
-    fi
 }
 
 # Everything, on this host, against what docs/lab.md says beforehand.
@@ -64,5 +46,4 @@ refuses 'HTML page' --html "$scratch/no/such"
 refuses 'image' --image "$scratch/no/such" popf
 [ ! -e "$scratch/x" ] || fail "a file was written"
 
-echo "$failures failures"
-[ $failures -eq 0 ]
+finish

@@ -3,15 +3,10 @@
 # report_browser.py looks at the page itself.
 set -u
 ringshade=$1 make_kernel=$2 check_json=$3
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failures=0
-
-fail() {
-    echo "FAIL: $*"
-    failures=$((failures + 1))
-}
+command=run
+# shellcheck source=tests/app/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$scratch" || exit 1
 
 # reports STATUS KIND OPTION...: the run leaves a page whose data are JSON and hold no `<`.
 reports() {
@@ -62,5 +57,4 @@ cp page/index.html before
 "$ringshade" run --kernel /dev/null --report page >out 2>err </dev/null
 cmp -s before page/index.html || fail "a run that did not begin changed the report"
 
-[ $failures -eq 0 ] && echo "all good"
-[ $failures -eq 0 ]
+finish

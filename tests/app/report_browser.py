@@ -4,93 +4,13 @@
 The page must load without an error and without a request, draw its charts, and answer to search, sort and the keyboard;
 nothing may stick out sideways on a phone. With FOLDER, screenshots in both widths and both colour schemes go there.
 Exit status 77 where there is no Chromium: skipped."""
-import base64
-import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 
-SECONDS = 60  # for the whole browser
-WIDTHS = {"phone": (390, 844, True), "desktop": (1280, 900, False)}
-
-
-class Browser:
-    """Chromium, spoken to through its debugging pipe: JSON messages, each with a NUL behind it."""
-
-    def __init__(self, program, profile):
-        to_read, self.to = os.pipe()
-        self.come, from_write = os.pipe()
-
-        def pipes():  # Chromium wants them as 3 and 4
-            spare = os.dup(to_read), os.dup(from_write)
-            os.dup2(spare[0], 3)
-            os.dup2(spare[1], 4)
-
-        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                   "--disable-background-networking", "--disable-component-update", "--disable-extensions",
-                   "--disable-sync", "--remote-debugging-pipe", "--user-data-dir=" + profile, "about:blank"]
-        self.process = subprocess.Popen(["timeout", str(SECONDS), program] + options, preexec_fn=pipes, close_fds=False,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(to_read)
-        os.close(from_write)
-        self.rest, self.count, self.session, self.events = b"", 0, None, []
-        target = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
-        self.session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(domain + ".enable")
-
-    def receive(self):
-        while b"\0" not in self.rest:
-            more = os.read(self.come, 1 << 16)
-            if not more:
-                raise SystemExit("the browser went away, or %d seconds have passed" % SECONDS)
-            self.rest += more
-        message, self.rest = self.rest.split(b"\0", 1)
-        return json.loads(message)
-
-    def call(self, method, **parameters):
-        self.count += 1
-        message = {"id": self.count, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.to, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self.receive()
-            if answer.get("id") == self.count:
-                if "error" in answer:
-                    raise SystemExit("%s: %s" % (method, answer["error"]))
-                return answer["result"]
-            self.events.append(answer)
-
-    def wait(self, method):
-        while not any(e.get("method") == method for e in self.events):
-            self.events.append(self.receive())
-
-    def evaluate(self, expression):
-        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        if "exceptionDetails" in result:
-            raise SystemExit("%s: %s" % (expression, result["exceptionDetails"]["text"]))
-        return result["result"].get("value")
-
-    def key(self, key, text=None):
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **({"text": text} if text else {}))
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-
-
-failures = 0
-
-
-def expect(what, good, seen=None):
-    global failures
-    if not good:
-        failures += 1
-        print("FAIL: %s%s" % (what, "" if seen is None else ": %r" % (seen,)))
+sys.dont_write_bytecode = True  # nothing is to be written beside the sources
+from browser import Browser, check_events, check_looks, expect, find_chromium, finish, load
 
 
 def cells(browser, column):
@@ -98,15 +18,10 @@ def cells(browser, column):
 
 
 def check_loaded(browser, path):
-    browser.events.clear()
-    browser.call("Page.navigate", url="file://" + path)
-    browser.wait("Page.loadEventFired")
+    load(browser, path)
     expect("state of the page", browser.evaluate("document.documentElement.dataset.state") == "ready",
            browser.evaluate("document.documentElement.dataset.state"))
-    for event in browser.events:
-        expect("no error", event["method"] not in ("Runtime.exceptionThrown", "Log.entryAdded"), event)
-        if event["method"] == "Network.requestWillBeSent":
-            expect("no request", event["params"]["request"]["url"] == "file://" + path, event["params"]["request"]["url"])
+    check_events(browser, path)
 
 
 def check_charts(browser):
@@ -160,44 +75,26 @@ def check_keys(browser):
         "[...document.querySelectorAll('button, input, summary, .chart svg')].every(e => e.tabIndex >= 0)"))
 
 
-def check_looks(browser, folder):
-    for device, (width, height, mobile) in WIDTHS.items():
-        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
-        wide = browser.evaluate("document.documentElement.scrollWidth")
-        expect("%s: nothing sticks out" % device, wide <= width, wide)
-        grounds = []
-        for scheme in ("light", "dark"):
-            browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-            grounds.append(browser.evaluate("getComputedStyle(document.body).backgroundColor"))
-            if folder:
-                shot = browser.call("Page.captureScreenshot", captureBeyondViewport=True, format="png")
-                with open(os.path.join(folder, "report-%s-%s.png" % (device, scheme)), "wb") as out:
-                    out.write(base64.b64decode(shot["data"]))
-        expect("dark is another colour", grounds[0] != grounds[1], grounds)
-
-
 def main():
     ringshade, guest = sys.argv[1:3]
     folder = sys.argv[3] if len(sys.argv) > 3 else None
-    chromium = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+    chromium = find_chromium()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         report = os.path.join(work, "report")
         status = subprocess.run([ringshade, "run", "--kernel", guest, "--serial", "null", "--no-reboot", "--timeout", "60",
                                  "--report", report], stdin=subprocess.DEVNULL, check=False).returncode
         expect("the guest's status", status == 1, status)
         if not chromium:
-            print("skipped: no Chromium (Debian's package chromium)")
-            sys.exit(1 if failures else 77)
+            finish(chromium=False)
         browser = Browser(chromium, os.path.join(work, "profile"))
         check_loaded(browser, os.path.join(report, "index.html"))
         check_charts(browser)
         check_sort(browser)
         check_search(browser)
         check_keys(browser)
-        check_looks(browser, folder)
+        check_looks(browser, "report", folder)
         browser.end()
-    print("%d failures" % failures)
-    sys.exit(1 if failures else 0)
+    finish()
 
 
 if __name__ == "__main__":

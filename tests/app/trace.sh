@@ -3,15 +3,10 @@
 # such a run ends, and what `ringshade trace` says of good and bad files.
 set -u
 ringshade=$1 make_kernel=$2 check_json=$3
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failures=0
-
-fail() {
-    echo "FAIL: $*"
-    failures=$((failures + 1))
-}
+command=trace
+# shellcheck source=tests/app/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$scratch" || exit 1
 
 # traced STATUS KIND OPTION...: runs a guest with a trace in the file t.
 traced() {
@@ -30,18 +25,6 @@ says() {
     if ! "$ringshade" trace "$@" >out 2>err || ! grep -Eq -- "$pattern" out; then
         fail "trace $* does not say: $pattern"
         head -n 40 out err
-    fi
-}
-
-# refuses PATTERN OPTION...: one line on stderr, nothing else, status 2.
-refuses() {
-    local pattern=$1
-    shift
-    "$ringshade" trace "$@" >out 2>err </dev/null
-    local status=$?
-    if [ $status -ne 2 ] || [ -s out ] || [ "$(wc -l <err)" -ne 1 ] || ! grep -q -- "$pattern" err; then
-        fail "trace $*: status $status, expected 2 and one line with: $pattern"
-        cat err
     fi
 }
 
@@ -180,5 +163,4 @@ refuses 'is not FROM-TO' --time 5-1 t
 refuses 'two questions' --list --hot 3 t
 refuses 'goes with --hot' --host t
 
-[ $failures -eq 0 ] && echo "all good"
-[ $failures -eq 0 ]
+finish
