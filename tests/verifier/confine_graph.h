@@ -47,4 +47,7 @@ enum found { FOUND_GO_ON, FOUND_GOOD, FOUND_BAD };
 typedef enum found graph_stop(struct graph *g, int i, void *context);
 bool graph_search(struct graph *g, int i, graph_stop *stop, void *context);
 
+// confine_insns.c: may guest code run such an instruction at all, whatever its operands?
+bool confine_allows(const ZydisDecodedInstruction *insn);
+
 #endif
