@@ -82,8 +82,8 @@ static void set_code_mode(struct vcpu *v, uint32_t selector, uint32_t attr, uint
     v->cpl = real ? 0 : v86 ? 3 : selector & 3;
 }
 
-// Values come one by one, not as a structure: reading back in one piece what was just written in halves is slow.
-void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit) {
+static inline void store_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base,
+                                uint32_t limit) {
     v->seg[seg].selector = (uint16_t)selector;
     v->seg[seg].attr = (uint16_t)attr;
     v->seg[seg].base = base;
@@ -92,6 +92,11 @@ void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t
     v->abi.seg_selector[seg] = selector;
     v->abi.seg_base[seg] = base;
     v->abi.seg_base_p[seg] = attr & ATTR_P ? (uint64_t)(uintptr_t)&v->abi.seg_base[seg] : engine_guard_page(v);
+}
+
+// Values come one by one, not as a structure: reading back in one piece what was just written in halves is slow.
+void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit) {
+    store_fields(v, seg, selector, attr, base, limit);
     if (seg == CPU_SEG_CS) {
         set_code_mode(v, selector, attr, base, limit);
         return;
@@ -105,23 +110,12 @@ void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t
 
 // What cpu_commit_fields would find out twice is known here.
 void cpu_commit_flat(struct vcpu *v, uint32_t code_selector, uint32_t stack_selector, unsigned ring) {
-    const uint16_t common = (uint16_t)(ATTR_P | ATTR_S | ATTR_ACCESSED | ATTR_DB | ATTR_G | ring << ATTR_DPL_SHIFT);
+    const uint32_t common = ATTR_P | ATTR_S | ATTR_ACCESSED | ATTR_DB | ATTR_G | ring << ATTR_DPL_SHIFT;
     const unsigned shift = MODE_SEG_SHIFT + 2 * CPU_SEG_SS;
     const uint32_t ones = MODE_CODE32 | MODE_STACK32 | (uint32_t)MODE_SEG_FLAT << shift;
     const uint32_t zeros = (uint32_t)MODE_CS_CHECKED | 3u << shift;
-    static const uint8_t segs[] = {CPU_SEG_CS, CPU_SEG_SS};
-    for (unsigned i = 0; i < 2; i++) {
-        unsigned seg = segs[i];
-        uint32_t selector = seg == CPU_SEG_CS ? code_selector : stack_selector;
-        v->seg[seg].selector = (uint16_t)selector;
-        v->seg[seg].attr = common | (seg == CPU_SEG_CS ? ATTR_CODE | ATTR_READABLE : ATTR_WRITABLE);
-        v->seg[seg].base = 0;
-        v->seg[seg].limit = 0xffffffffu;
-        v->memo[seg].valid = false;
-        v->abi.seg_selector[seg] = selector;
-        v->abi.seg_base[seg] = 0;
-        v->abi.seg_base_p[seg] = (uint64_t)(uintptr_t)&v->abi.seg_base[seg];
-    }
+    store_fields(v, CPU_SEG_CS, code_selector, common | ATTR_CODE | ATTR_READABLE, 0, 0xffffffffu);
+    store_fields(v, CPU_SEG_SS, stack_selector, common | ATTR_WRITABLE, 0, 0xffffffffu);
     v->segment_mode = (v->segment_mode & ~zeros) | ones;
     v->cpl = (uint8_t)ring;
 }
