@@ -2,7 +2,6 @@
 // 4.1, 4.4.1, 4.10.4; vol. 2, MOV to control registers, LMSW, CLTS, INVLPG.
 #include "cpu/semantics.h"
 
-#define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 // What CPUID announces; every other bit is reserved and faults.
 #define CR4_DEFINED                                                                                                    \
     (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
@@ -86,14 +85,9 @@ static enum callout_result end_block(struct vcpu *v, enum callout_result result,
     return CALLOUT_JUMP;
 }
 
-enum callout_result callout_MOV_TO_CR(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
-    (void)r8;
-    uint32_t value = v->abi.gpr[r9 >> 8 & 7];
-    if (needs_ring0(v))
-        return CALLOUT_FAULT;
-    switch (r9 & 0xff) {
+enum callout_result cpu_change_cr(struct vcpu *v, unsigned cr, uint32_t value, uint32_t word) {
+    switch (cr) {
     case 0: return end_block(v, set_cr0(v, value), word);
-    case 2: v->abi.cr2 = value; return CALLOUT_CONTINUE;
     case 3: return end_block(v, set_cr3(v, value), word);
     case 4: return end_block(v, set_cr4(v, value), word);
     default: cpu_raise(v, VECTOR_UD); return CALLOUT_FAULT;

@@ -1,11 +1,11 @@
 // What translated code reaches through the stubs: callouts, misses of the software TLB, write-back of bounced operands,
 // and the exits of blocks. Everything here is light (PITFALLS 6): the guest's FPU state is live, so no library function
-// and no vector register is used before engine_park_fpu. Each function returns 0 to go on at the return slot, 1 to
-// leave for the dispatcher.
+// and no vector register is used before engine_park_fpu. Each function returns GO_ON to go on behind the block's call,
+// GO_THERE to go on at another address that it has put into the return slot, LEAVE to leave for the dispatcher.
 #include "cpu/engine.h"
 #include "cpu/semantics.h"
 
-enum { GO_ON = 0, LEAVE = 1 };
+enum { GO_ON = 0, LEAVE = 1, GO_THERE = 2 }; // as the stubs have it
 
 static const uint8_t callout_heavy[CALLOUT_COUNT] = {
 #define light                        0
@@ -42,7 +42,7 @@ static uint32_t fill_root(struct vcpu *v, uint32_t linear) {
 static uint64_t resume_at(struct vcpu *v, uint32_t host, uint32_t linear) {
     v->abi.r8 = linear;
     *engine_return_slot(v) = host;
-    return GO_ON;
+    return GO_THERE;
 }
 
 // On at abi.eip, straight to its block if it exists.
@@ -153,7 +153,7 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     unsigned size = OPERAND_SIZE(word), seg = OPERAND_SEG(word);
     enum operand_intent intent = OPERAND_INTENT(word);
     struct mmu_fault fault;
-    uint64_t addend = 0;
+    uint64_t addend = 0, way = GO_ON;
     abi->eip = abi->page + OPERAND_OFFSET(word) - v->seg[CPU_SEG_CS].base;
     clock_enter(v, OPERAND_OFFSET(word));
     if (OPERAND_CHECKED(word) &&
@@ -175,8 +175,10 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
     switch (soft_miss(v->mmu, linear, size, intent, cpu_user(v), word & OPERAND_LOCKED, &addend, &fault)) {
     case SOFT_IN_PLACE: break;
     case SOFT_BOUNCED:
-        if (intent != INTENT_READ)
+        if (intent != INTENT_READ) {
             *engine_return_slot(v) += 5; // behind the jump back: the bounced copy of the instruction
+            way = GO_THERE;
+        }
         break;
     case SOFT_FAULT:
         if (!(v->mode & MODE_SOFT)) // the instructions that follow are likely direct ones
@@ -189,7 +191,7 @@ uint64_t engine_soft_miss(struct vcpu_abi *abi) {
         engine_arm(v);
     // The instruction adds r8, which keeps what the block computed: an offset where the segment is checked.
     abi->gate_r9 = addend + linear - abi->r8;
-    return GO_ON;
+    return way;
 }
 
 uint64_t engine_writeback(struct vcpu_abi *abi) {

@@ -105,6 +105,8 @@ static inline unsigned cpu_iopl(const struct vcpu *v) {
 // CR3 and what follows from it. 0, or -1 with #GP(0) for a bad PDPTE and nothing changed. Parks nothing: heavy code, or
 // light code that has parked the FPU state.
 int cpu_load_cr3(struct vcpu *v, uint32_t value);
+// MOV to CR0, CR3 or CR4 (#UD for others), with all that follows. Heavy.
+enum callout_result cpu_change_cr(struct vcpu *v, unsigned cr, uint32_t value, uint32_t word);
 
 // ---- access.c ------------------------------------------------------------------------------------------------------
 

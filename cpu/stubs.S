@@ -3,10 +3,12 @@
 //
 // Inside a block rsp is host_rsp. A stub that is called finds its return address at host_rsp - 8, the return slot. C
 // functions called from here get the address of struct vcpu_abi and return 0 to go on at the return slot's address
-// through the gate, or 1 to leave for the dispatcher.
+// through the gate, 1 to leave for the dispatcher, or 2 to go on at the return slot's address, which is not behind the
+// call that led here.
 //
 // The gate is the only way into translated code. It reads everything from memory, so that the kick handler may send
-// it back to its first instruction from any other (PITFALLS 1 of the design).
+// it back to its first instruction from any other (PITFALLS 1 of the design). It stands here twice: a RET is predicted
+// where it goes behind the block's own call, and nowhere else, so the other way on is a jump.
 
 #include "cpu/stubs.h"
 
@@ -43,7 +45,71 @@
     call qword ptr AT(\entry)
     test eax, eax
     jz stub_gate
+    cmp eax, 2
+    je stub_gate_jump
     jmp stub_leave
+    .endm
+
+    // \go: how it ends, with the return slot at rsp
+    .macro gate go
+    mov rsp, AT(STUB_HOST_RSP)
+    sub rsp, 8
+    cmp byte ptr AT(STUB_REQUEST), 1
+    je gate_slow
+    cmp byte ptr AT(STUB_FPU_PARKED), 0
+    jne gate_fpu_\go
+    mov eax, AT(STUB_FLAGS)         // POPFQ would cost more than all the rest of the gate
+    test eax, 0x40400               // DF; AC, which only a test sets
+    jnz 2f
+    mov ecx, eax
+    shr ecx, 11
+    and ecx, 1
+    add cl, 0x7f                    // overflows if OF was set
+    mov ah, al
+    sahf                            // SF ZF AF PF CF
+1:  mov r12d, AT(STUB_GPR + 16)
+    mov r11d, AT(STUB_PAGE)
+    mov r8d, AT(STUB_R8)
+    mov r9, AT(STUB_GATE_R9)
+    mov r13, AT(STUB_LIVE_ROOT)
+    mov r14, AT(STUB_WINDOW)
+    mov eax, AT(STUB_GPR + 0)
+    mov ecx, AT(STUB_GPR + 4)
+    mov edx, AT(STUB_GPR + 8)
+    mov ebx, AT(STUB_GPR + 12)
+    mov ebp, AT(STUB_GPR + 20)
+    mov esi, AT(STUB_GPR + 24)
+    mov edi, AT(STUB_GPR + 28)
+    gate_\go
+2:  push rax
+    popfq
+    jmp 1b
+    .endm
+    .macro gate_return
+    ret
+    .endm
+    .macro gate_jump
+    lea rsp, [rsp + 8]
+    jmp qword ptr [rsp - 8]
+    .endm
+
+    // Loads the parked vector registers, and goes back to the gate that came here: a kick may have come.
+    .macro gate_fpu gate
+    cmp byte ptr AT(STUB_FPU_PARKED), STUB_PARKED_ALL
+    je 3f
+    ldmxcsr AT(STUB_FX + STUB_FX_MXCSR)
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    movaps xmm\n, AT(STUB_FX + STUB_FX_XMM + 16 * \n)
+    .endr
+    jmp 4f
+3:  fxrstor64 AT(STUB_FX)
+4:  cmp byte ptr AT(STUB_YMM_LIVE), 0
+    je 5f
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+    vinsertf128 ymm\n, ymm\n, AT(STUB_YMM + 16 * \n), 1
+    .endr
+5:  mov byte ptr AT(STUB_FPU_PARKED), 0
+    jmp \gate
     .endm
 
     .globl stubs_begin, stubs_end
@@ -65,64 +131,18 @@ stub_enter:
     mov AT(STUB_HOST_RSP), rsp
     mov rax, AT(STUB_EXIT_SITE)
     mov [rsp - 8], rax
-    // falls into the gate
+    jmp stub_gate_jump
 
 stub_gate:
-    mov rsp, AT(STUB_HOST_RSP)
-    sub rsp, 8
-    cmp byte ptr AT(STUB_REQUEST), 1
-    je gate_slow
-    cmp byte ptr AT(STUB_FPU_PARKED), 0
-    jne gate_fpu
-    mov eax, AT(STUB_FLAGS)         // POPFQ would cost more than all the rest of the gate
-    test eax, 0x40400               // DF; AC, which only a test sets
-    jnz gate_popfq
-    mov ecx, eax
-    shr ecx, 11
-    and ecx, 1
-    add cl, 0x7f                    // overflows if OF was set
-    mov ah, al
-    sahf                            // SF ZF AF PF CF
-gate_registers:
-    mov r12d, AT(STUB_GPR + 16)
-    mov r11d, AT(STUB_PAGE)
-    mov r8d, AT(STUB_R8)
-    mov r9, AT(STUB_GATE_R9)
-    mov r13, AT(STUB_LIVE_ROOT)
-    mov r14, AT(STUB_WINDOW)
-    mov eax, AT(STUB_GPR + 0)
-    mov ecx, AT(STUB_GPR + 4)
-    mov edx, AT(STUB_GPR + 8)
-    mov ebx, AT(STUB_GPR + 12)
-    mov ebp, AT(STUB_GPR + 20)
-    mov esi, AT(STUB_GPR + 24)
-    mov edi, AT(STUB_GPR + 28)
-    ret
-gate_popfq:
-    push rax
-    popfq
-    jmp gate_registers
+    gate return
+stub_gate_jump:
+    gate jump
 stub_gate_end:
 
-gate_fpu:
-    cmp byte ptr AT(STUB_FPU_PARKED), STUB_PARKED_ALL
-    je gate_fpu_all
-    ldmxcsr AT(STUB_FX + STUB_FX_MXCSR)
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
-    movaps xmm\n, AT(STUB_FX + STUB_FX_XMM + 16 * \n)
-    .endr
-    jmp gate_ymm
-gate_fpu_all:
-    fxrstor64 AT(STUB_FX)
-gate_ymm:
-    cmp byte ptr AT(STUB_YMM_LIVE), 0
-    je gate_fpu_done
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7
-    vinsertf128 ymm\n, ymm\n, AT(STUB_YMM + 16 * \n), 1
-    .endr
-gate_fpu_done:
-    mov byte ptr AT(STUB_FPU_PARKED), 0
-    jmp stub_gate                   // not past the request test: a kick may have come here
+gate_fpu_return:
+    gate_fpu stub_gate
+gate_fpu_jump:
+    gate_fpu stub_gate_jump
 
 gate_slow:
     cld                             // a kick behind gate_popfq

@@ -48,6 +48,7 @@
 #define CR0_NW         (1u << 29)
 #define CR0_CD         (1u << 30)
 #define CR0_PG         (1u << 31)
+#define CR0_DEFINED    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR4_VME        (1u << 0)
 #define CR4_PVI        (1u << 1)
 #define CR4_TSD        (1u << 2)

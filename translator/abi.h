@@ -219,7 +219,7 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(LSL, heavy)                                                                                                      \
     X(ARPL, heavy)      /* r9 = RM word, other = source register */                                                    \
     X(DIVIDE, heavy)    /* DIV, IDIV: r9 = RM word; extra = operand size, DIVIDE_SIGNED */                             \
-    X(MOV_TO_CR, heavy) /* r9 = control register | general register << 8 */                                            \
+    X(MOV_TO_CR, light) /* r9 = control register | general register << 8 */                                            \
     X(MOV_FROM_DR, heavy)                                                                                              \
     X(MOV_TO_DR, heavy)                                                                                                \
     X(CLTS, heavy)                                                                                                     \
