@@ -420,7 +420,7 @@ enum cpu_stop vcpu_run(struct vcpu *v) {
     if (host_signals_install(v, &v->error) < 0)
         return CPU_STOP_ERROR;
     uint64_t start = engine_now_ns(), first = __builtin_ia32_rdtsc();
-    engine_mode_changed(v);
+    engine_enter_mode(v);
     __atomic_store_n(&e->running, 1, __ATOMIC_SEQ_CST);
     while (serve(v)) {
         if (e->fault_pending)

@@ -57,7 +57,15 @@ void engine_device_write(void *opaque, uint64_t gpa, unsigned size, uint64_t val
 // ---- Roots, windows, flushes
 // ---------------------------------------------------------------------------------------------
 
-void engine_mode_changed(struct vcpu *v) {
+static void set_root(struct vcpu *v, struct root *root) {
+    struct engine *e = v->engine;
+    e->root = root;
+    v->abi.live_root = (uint64_t)(uintptr_t)root->map;
+    if (*(volatile uint8_t *)&v->abi.request) // a kick that came in between
+        v->abi.live_root = (uint64_t)(uintptr_t)e->empty->map;
+}
+
+void engine_enter_mode(struct vcpu *v) {
     struct engine *e = v->engine;
     bool user = cpu_user(v);
     struct mmu_view view = mmu_current_view(v->mmu, user);
@@ -70,15 +78,36 @@ void engine_mode_changed(struct vcpu *v) {
         memo->view = view.id;
         memo->generation = view.generation;
     }
-    e->root = memo->root;
-    v->abi.live_root = (uint64_t)(uintptr_t)e->root->map;
-    if (*(volatile uint8_t *)&v->abi.request) // a kick that came in between
-        v->abi.live_root = (uint64_t)(uintptr_t)e->empty->map;
+    set_root(v, memo->root);
     if (v->mode & MODE_SOFT) // no use of gs base (the verifier sees to it), so it stays: changing it takes 25 ticks
         return;
     uint64_t window = window_enter(v->mmu, user);
     if (window != v->abi.window)
         host_set_window(v, window);
+}
+
+void engine_mode_changed(struct vcpu *v) {
+    struct engine *e = v->engine;
+    engine_enter_mode(v);
+    e->settled[cpu_user(v)] = (struct settled){.mode = v->mode & ~(uint32_t)MODE_SOFT,
+                                               .full = v->mode,
+                                               .changes = v->abi.view_changes,
+                                               .view = e->root->view,
+                                               .root = e->root,
+                                               .window = v->abi.window};
+}
+
+bool engine_settled(struct vcpu *v, uint32_t mode) {
+    bool user = cpu_user(v);
+    const struct settled *s = &v->engine->settled[user];
+    if (s->mode != mode || s->changes != v->abi.view_changes || !s->root || s->root->mode != s->full ||
+        s->root->view != s->view || !window_crossed(&v->abi, user))
+        return false;
+    v->mode = s->full;
+    set_root(v, s->root);
+    if (!(s->full & MODE_SOFT) && v->abi.window != s->window)
+        host_set_window(v, s->window);
+    return true;
 }
 
 void engine_flush_code_roots(struct vcpu *v, bool keep_global) {

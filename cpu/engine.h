@@ -28,6 +28,17 @@ struct root_memo {
     struct root *root;
 };
 
+// What the last change of mode at one privilege came to. It holds for the same mode while the mmu has counted no change
+// (vcpu_abi.view_changes) and the root still serves it.
+struct settled {
+    uint32_t mode; // without MODE_SOFT: what v->mode follows from, but for the mmu's say
+    uint32_t full; // v->mode
+    uint32_t changes;
+    uint32_t view;
+    struct root *root; // NULL: nothing is remembered
+    uint64_t window;   // unless it is soft
+};
+
 // How often a direct instruction met page faults of the guest.
 struct fault_rate {
     uint32_t key; // frame and offset
@@ -43,7 +54,8 @@ struct engine {
     uint32_t miss;                       // what an empty slice entry holds
     struct root *root;                   // of v->mode and the current view
     const struct root *empty;
-    struct root_memo memo[2]; // [1] CPL 3
+    struct root_memo memo[2];  // [1] CPL 3
+    struct settled settled[2]; // likewise
 
     bool one_shot;                  // the block entered last has MODE_ONE: every exit goes to the dispatcher
     bool code_killed;               // a write hit translated code since the last entry: leave at the next instruction
@@ -123,6 +135,7 @@ void engine_ignne_begin(struct vcpu *v);
 void engine_ignne_end(struct vcpu *v, const struct block *block);
 
 // engine.c
+void engine_enter_mode(struct vcpu *v); // root and window for v->mode: what engine_mode_changed remembers
 unsigned engine_forget_frame(struct vcpu *v, uint32_t frame); // kills the frame's blocks, clears its flag
 // engine.c: what the mmu calls (struct mmu_config)
 void engine_code_written(void *opaque, uint32_t frame);

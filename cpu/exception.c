@@ -84,6 +84,12 @@ static int read_handler(struct vcpu *v, uint32_t selector, uint32_t ext, uint64_
     return 0;
 }
 
+// RF is set here between an IRET and the next instruction, and between two iterations of a string instruction.
+static bool pushes_rf(const struct vcpu *v, const struct event *event) {
+    return event->resume ||
+           ((v->abi.sys_flags & EFLAGS_RF) && (event->kind == EVENT_EXTERNAL || event->kind == EVENT_FAULT));
+}
+
 // Pushes what the handler's IRET will pop. The stack is that of the handler.
 static int push_frame(struct vcpu *v, const struct event *event, bool inner, unsigned size, struct cpu_stack *stack) {
     static const uint8_t data[] = {CPU_SEG_GS, CPU_SEG_FS, CPU_SEG_DS, CPU_SEG_ES};
@@ -95,10 +101,7 @@ static int push_frame(struct vcpu *v, const struct event *event, bool inner, uns
         items[count++] = v->seg[CPU_SEG_SS].selector;
         items[count++] = v->abi.gpr[CPU_ESP];
     }
-    // RF is set here between an IRET and the next instruction, and between two iterations of a string instruction.
-    bool resume = event->resume ||
-                  ((v->abi.sys_flags & EFLAGS_RF) && (event->kind == EVENT_EXTERNAL || event->kind == EVENT_FAULT));
-    items[count++] = (cpu_eflags(v) & ~EFLAGS_RF) | (resume ? EFLAGS_RF : 0);
+    items[count++] = (cpu_eflags(v) & ~EFLAGS_RF) | (pushes_rf(v, event) ? EFLAGS_RF : 0);
     items[count++] = v->seg[CPU_SEG_CS].selector;
     items[count++] = event->eip;
     if (event->has_error)
@@ -116,7 +119,10 @@ static void drop_data_segments(struct vcpu *v) {
 static int deliver(struct vcpu *v, const struct event *event) {
     uint32_t ext = event->kind != EVENT_SOFTWARE;
     uint64_t gate, descriptor;
-    unsigned ring;
+    unsigned ring, from = v->cpl;
+    if (cpu_known_gate(v, event->vector, event->kind == EVENT_SOFTWARE, event->has_error ? &event->error : NULL,
+                       event->eip, pushes_rf(v, event)))
+        return 0;
     if (!cpu_protected(v))
         return cpu_real_interrupt(v, event->vector, event->eip);
     if (read_gate(v, event, ext, &gate) < 0)
@@ -155,6 +161,7 @@ static int deliver(struct vcpu *v, const struct event *event) {
     v->abi.eip = eip;
     v->abi.shadow = 0;
     cpu_mode_update(v);
+    cpu_known_gate_note(v, event->vector, gate, from);
     return 0;
 }
 

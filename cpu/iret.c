@@ -74,22 +74,9 @@ int cpu_return_far(struct vcpu *v, uint32_t eip, uint32_t selector, uint32_t ski
     return 0;
 }
 
-static int iret(struct vcpu *v, unsigned size, uint32_t next) {
-    uint32_t frame[3]; // EIP, CS, EFLAGS
-    if (!cpu_protected(v))
-        return cpu_real_iret(v, size);
-    if (v->abi.sys_flags & EFLAGS_VM)
-        return cpu_v86_iret(v, size);
-    if (v->abi.sys_flags & EFLAGS_NT)
-        return cpu_task_return(v, next);
-    if (cpu_stack_peek(v, 0, frame, 3, size) < 0)
-        return -1;
-    if (size == 4 && (frame[2] & EFLAGS_VM) && v->cpl == 0)
-        return cpu_v86_enter(v);
-    uint32_t mask = writable_flags(v, size);
-    if (cpu_return_far(v, frame[0], frame[1] & 0xffff, 3 * size, 0, size) < 0)
-        return -1;
-    uint32_t flags = cpu_effective_rf(v, frame[2]);
+// CS:EIP and SS:ESP are loaded; `mask` is what the old privilege may change.
+static void load_flags(struct vcpu *v, uint32_t image, uint32_t mask) {
+    uint32_t flags = cpu_effective_rf(v, image);
     uint32_t live = mask & EFLAGS_LIVE, system = mask & ~EFLAGS_LIVE, before = v->abi.sys_flags;
     v->abi.flags = (v->abi.flags & ~live) | (flags & live);
     v->abi.sys_flags = (before & ~system) | (flags & system);
@@ -97,6 +84,30 @@ static int iret(struct vcpu *v, unsigned size, uint32_t next) {
     cpu_heed_rf(v);
     if ((v->abi.sys_flags & ~before & EFLAGS_IF) && v->abi.pending)
         engine_interrupt_window(v);
+}
+
+static int iret(struct vcpu *v, unsigned size, uint32_t next) {
+    uint32_t frame[3]; // EIP, CS, EFLAGS
+    unsigned from = v->cpl;
+    uint32_t mask = writable_flags(v, size);
+    if (!cpu_protected(v))
+        return cpu_real_iret(v, size);
+    if (v->abi.sys_flags & EFLAGS_VM)
+        return cpu_v86_iret(v, size);
+    if (v->abi.sys_flags & EFLAGS_NT)
+        return cpu_task_return(v, next);
+    if (size == 4 && cpu_known_back(v, &frame[2])) {
+        load_flags(v, frame[2], mask);
+        return 0;
+    }
+    if (cpu_stack_peek(v, 0, frame, 3, size) < 0)
+        return -1;
+    if (size == 4 && (frame[2] & EFLAGS_VM) && v->cpl == 0)
+        return cpu_v86_enter(v);
+    if (cpu_return_far(v, frame[0], frame[1] & 0xffff, 3 * size, 0, size) < 0)
+        return -1;
+    load_flags(v, frame[2], mask);
+    cpu_known_back_note(v, from);
     return 0;
 }
 

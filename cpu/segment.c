@@ -108,16 +108,23 @@ void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t
     v->segment_mode = mode;
 }
 
-// What cpu_commit_fields would find out twice is known here.
+// What cpu_commit_fields would find out is known here.
+void cpu_commit_flat_code(struct vcpu *v, uint32_t selector, uint32_t attr, unsigned ring) {
+    store_fields(v, CPU_SEG_CS, selector, attr, 0, 0xffffffffu);
+    v->segment_mode = (v->segment_mode & ~(uint32_t)MODE_CS_CHECKED) | MODE_CODE32;
+    v->cpl = (uint8_t)ring;
+}
+
+void cpu_commit_flat_stack(struct vcpu *v, uint32_t selector, uint32_t attr) {
+    const unsigned shift = MODE_SEG_SHIFT + 2 * CPU_SEG_SS;
+    store_fields(v, CPU_SEG_SS, selector, attr, 0, 0xffffffffu);
+    v->segment_mode = (v->segment_mode & ~(3u << shift)) | (uint32_t)MODE_SEG_FLAT << shift | MODE_STACK32;
+}
+
 void cpu_commit_flat(struct vcpu *v, uint32_t code_selector, uint32_t stack_selector, unsigned ring) {
     const uint32_t common = ATTR_P | ATTR_S | ATTR_ACCESSED | ATTR_DB | ATTR_G | ring << ATTR_DPL_SHIFT;
-    const unsigned shift = MODE_SEG_SHIFT + 2 * CPU_SEG_SS;
-    const uint32_t ones = MODE_CODE32 | MODE_STACK32 | (uint32_t)MODE_SEG_FLAT << shift;
-    const uint32_t zeros = (uint32_t)MODE_CS_CHECKED | 3u << shift;
-    store_fields(v, CPU_SEG_CS, code_selector, common | ATTR_CODE | ATTR_READABLE, 0, 0xffffffffu);
-    store_fields(v, CPU_SEG_SS, stack_selector, common | ATTR_WRITABLE, 0, 0xffffffffu);
-    v->segment_mode = (v->segment_mode & ~zeros) | ones;
-    v->cpl = (uint8_t)ring;
+    cpu_commit_flat_code(v, code_selector, common | ATTR_CODE | ATTR_READABLE, ring);
+    cpu_commit_flat_stack(v, stack_selector, common | ATTR_WRITABLE);
 }
 
 void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *segment) {
@@ -136,6 +143,7 @@ static void load_null(struct vcpu *v, unsigned seg, uint32_t selector) {
 }
 
 void cpu_forget_descriptors(struct vcpu *v) {
+    cpu_known_forget(v);
     for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++)
         v->memo[seg].valid = false;
 }

@@ -163,6 +163,9 @@ void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *
 void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit);
 // CS and SS as SYSENTER and SYSEXIT make them: 32-bit segments of 4 GiB in `ring`, whatever the tables say.
 void cpu_commit_flat(struct vcpu *v, uint32_t code_selector, uint32_t stack_selector, unsigned ring);
+// CS, with the CPL, and SS from descriptors that are known to be such segments.
+void cpu_commit_flat_code(struct vcpu *v, uint32_t selector, uint32_t attr, unsigned ring);
+void cpu_commit_flat_stack(struct vcpu *v, uint32_t selector, uint32_t attr);
 // cpu_commit_fields from a descriptor, for a selector whose RPL may be another than the descriptor says.
 void cpu_commit_descriptor(struct vcpu *v, unsigned seg, uint32_t selector, uint64_t descriptor);
 // What segment loads remember is void: a descriptor table moved.
@@ -219,6 +222,19 @@ int cpu_task_return(struct vcpu *v, uint32_t next);
 // A software interrupt, from INT n and its kin: checks the gate's DPL (unless icebp); EIP pushed is `next`. 0 or -1
 // with v->fault, abi.eip being still that of the instruction.
 int cpu_deliver_software(struct vcpu *v, uint8_t vector, uint32_t next, bool icebp);
+
+// ---- known_gate.c --------------------------------------------------------------------------------------------------
+
+// The interrupt or exception went through `gate` from ring `from`: what it found is remembered.
+void cpu_known_gate_note(struct vcpu *v, unsigned vector, uint64_t gate, unsigned from);
+// Delivers it as the last time, with the mode updated. `resume`: RF in the pushed image; *error is pushed unless NULL.
+// False, with nothing changed, if anything is not as it was then.
+bool cpu_known_gate(struct vcpu *v, unsigned vector, bool software, const uint32_t *error, uint32_t eip, bool resume);
+// The same for a 32-bit IRET without NT, but for EFLAGS and the mode: *eflags is the image.
+void cpu_known_back_note(struct vcpu *v, unsigned from);
+bool cpu_known_back(struct vcpu *v, uint32_t *eflags);
+// A descriptor table, its limit, or the TSS became another.
+void cpu_known_forget(struct vcpu *v);
 
 // ---- far.c, gate.c -------------------------------------------------------------------------------------------------
 

@@ -64,8 +64,6 @@ void cpu_control_update(struct vcpu *v) {
 void cpu_mode_update(struct vcpu *v) {
     bool user = cpu_user(v);
     uint32_t mode = v->segment_mode | v->control_mode | (uint32_t)v->cpl << MODE_CPL_SHIFT;
-    if (window_view_soft(v->mmu, user))
-        mode |= MODE_SOFT;
     if ((v->abi.sys_flags & EFLAGS_TF) || v->abi.shadow)
         mode |= MODE_ONE;
     if (v->cpl <= cpu_iopl(v))
@@ -81,6 +79,8 @@ void cpu_mode_update(struct vcpu *v) {
         v->user_open = open;
         mmu_open_user(v->mmu, open);
     }
-    v->mode = mode;
+    if (engine_settled(v, mode))
+        return;
+    v->mode = window_view_soft(v->mmu, user) ? mode | MODE_SOFT : mode;
     engine_mode_changed(v);
 }

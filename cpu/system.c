@@ -43,6 +43,7 @@ enum callout_result callout_LGDT(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
 }
 
 enum callout_result callout_LIDT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    cpu_known_forget(v);
     return load_table(v, r9, r8, word, &v->idt_base, &v->idt_limit);
 }
 
@@ -106,6 +107,7 @@ enum callout_result callout_LTR(struct vcpu *v, uint32_t r8, uint32_t r9, uint32
     if (cpu_write_system(v, v->gdt_base + (selector & 0xfff8) + 5, &busy, 1) < 0)
         return callout_failed(v);
     cpu_unpack_segment(&v->tr, selector, descriptor | 2ull << 40);
+    cpu_known_forget(v);
     return CALLOUT_CONTINUE;
 }
 

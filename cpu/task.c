@@ -115,6 +115,7 @@ static int switch_to(struct vcpu *v, const struct task_switch *task, struct cpu_
         return -1;
     tss->attr |= TSS_BUSY;
     v->tr = *tss;
+    cpu_known_forget(v);
     return task_load(v, task);
 }
 

@@ -36,6 +36,7 @@ void vcpu_set_state(struct vcpu *v, const struct cpu_state *state) {
     v->abi.cr4 = state->cr4;
     v->ldtr = state->ldtr;
     v->tr = state->tr;
+    cpu_known_forget(v);
     v->gdt_base = state->gdt_base;
     v->gdt_limit = state->gdt_limit;
     v->idt_base = state->idt_base;

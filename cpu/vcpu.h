@@ -156,6 +156,26 @@ struct segment_memo {
     uint64_t descriptor;
 };
 
+// What known_gate.c remembers: GDT entries that CS and SS were loaded from, and what became of them.
+struct known_segments {
+    bool valid;
+    uint16_t code_selector, code_attr, stack_selector, stack_attr;
+    uint64_t code, stack;
+};
+
+#define KNOWN_GATES 16
+
+struct known_gate {
+    struct known_segments to;
+    uint64_t gate;
+    uint8_t vector, from; // CPL before
+};
+
+struct known {
+    struct known_gate gate[KNOWN_GATES]; // by vector
+    struct known_segments back[2];       // by IRET to ring 0, to ring 3
+};
+
 #define DR6_BD          (1u << 13)
 #define DR6_BS          (1u << 14)
 #define DR6_BT          (1u << 15)
@@ -216,6 +236,7 @@ struct vcpu {
     struct cpu_fault fault;
     struct cpu_debug debug;
     struct segment_memo memo[CPU_SEG_COUNT];
+    struct known known;
 
     struct cpu_config config;
     uint32_t port_accesses;
@@ -331,7 +352,10 @@ static inline void callout_next(struct vcpu *v, uint32_t word) {
 // ---- What the engine offers (engine.c)
 // ---------------------------------------------------------------------------------
 
-void engine_mode_changed(struct vcpu *v);                       // root and window for v->mode and the current view
+void engine_mode_changed(struct vcpu *v); // root and window for v->mode and the current view
+// Sets v->mode, root and window as the last change to `mode` (without MODE_SOFT) did at this privilege. False, with
+// nothing done, if they may be others now: then v->mode is to be found out, and engine_mode_changed called.
+bool engine_settled(struct vcpu *v, uint32_t mode);
 void engine_flush_code_roots(struct vcpu *v, bool keep_global); // address space changed: code-map roots
 void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
 void engine_arm(struct vcpu *v);      // kick.c: the next transfer or callout leaves for the dispatcher

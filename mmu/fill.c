@@ -250,6 +250,7 @@ static enum window_result fill_page(struct mmu *mmu, struct window *window, uint
 }
 
 void window_prefill_later(struct mmu *mmu, uint32_t linear, bool user) {
+    window_changes(mmu);
     mmu->windows->prefill = !(mmu->ablate & ABLATE_IRET_PREFILL);
     mmu->windows->prefill_user = user;
     mmu->windows->prefill_linear = linear;

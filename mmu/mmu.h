@@ -168,6 +168,21 @@ struct mmu_view mmu_current_view(struct mmu *mmu, bool user);
 uint64_t window_enter(struct mmu *mmu, bool user);
 // Must code at this privilege be soft as a view (policy)? Asked when the block mode is computed.
 bool window_view_soft(struct mmu *mmu, bool user);
+// While vcpu_abi.view_changes stays the same, so do the answers of the three functions above for each privilege, and a
+// change of privilege need not ask, provided that this returns true: it keeps the time that the policy wants to know.
+static inline bool window_crossed(struct vcpu_abi *abi, bool user) {
+    struct abi_stay *stay = &abi->stay;
+    if (stay->user == user || !stay->kept)
+        return true;
+    if (user ? stay->untimed == 0 : stay->since != 0)
+        return false;
+    if (user) {
+        stay->untimed--;
+        stay->since = 0;
+    }
+    stay->user = user;
+    return true;
+}
 // Base of the window that is always empty: gs base falls back to it.
 uint64_t window_empty_base(const struct mmu *mmu);
 // Is host address `address` inside a window or within one operand (512 bytes) of one? Then *linear is its guest linear

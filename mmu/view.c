@@ -23,6 +23,7 @@ static void set_soft(struct mmu *mmu, struct view *view, uint64_t hold_cycles) {
     if (view->direct) {
         mmu->stats->views_to_soft++;
     }
+    window_changes(mmu);
     view->direct = false;
     view->cycles = 0;
     view->host_calls = 0;
@@ -67,6 +68,7 @@ struct view *view_current(struct mmu *mmu) {
             view->window->check_all = view->window->pending = true; // CR3 was loaded since
         }
         windows->view = view;
+        window_changes(mmu);
     }
     return windows->view;
 }
@@ -83,6 +85,7 @@ struct mmu_view mmu_current_view(struct mmu *mmu, bool user) {
 // --------------------------------------------------------------------------------------------------
 
 void window_release(struct mmu *mmu, struct window *window) {
+    window_changes(mmu);
     window_empty(mmu, window);
     region_free_all(mmu->windows, window);
     window->check_all = window->pending = window->any_local = false;
@@ -115,6 +118,7 @@ static void give_window(struct mmu *mmu, struct view *view) {
     }
     window->view = view;
     view->window = window;
+    window_changes(mmu);
 }
 
 void view_keep_budget(struct mmu *mmu, struct window *window) {
@@ -185,6 +189,7 @@ void view_charge(struct mmu *mmu, uint64_t cycles) {
     view->cycles += cycles;
     if (!view->direct) {
         if (view->cycles >= view->hold_cycles) {
+            window_changes(mmu);
             view->direct = true;
             view->cycles = 0;
             view->host_calls = 0;
@@ -208,21 +213,20 @@ void window_account(struct mmu *mmu, uint64_t ns) {
 // dearest parts of a system call, so after a short stay the next ones are not timed: the short one stands for them. A
 // process that computes from then on is noticed after as many timer interrupts.
 static void clock_privilege(struct mmu *mmu, bool user) {
-    struct window_state *windows = mmu->windows;
-    if (user == windows->user_runs) {
+    struct abi_stay *stay = &mmu->abi->stay;
+    stay->kept = true;
+    if (window_crossed(mmu->abi, user)) {
         return;
     }
-    windows->user_runs = user;
+    stay->user = user;
     if (user) {
-        bool timed = windows->stays_untimed == 0;
-        windows->user_since = timed ? __builtin_ia32_rdtsc() : 0;
-        windows->stays_untimed -= !timed;
-    } else if (windows->user_since) {
-        uint64_t cycles = __builtin_ia32_rdtsc() - windows->user_since;
-        windows->stays_untimed = cycles < STAY_SHORT ? STAYS_UNTIMED : 0;
-        if (windows->view) {
-            view_charge(mmu, cycles * (windows->stays_untimed + 1));
-        }
+        stay->since = __builtin_ia32_rdtsc();
+        return;
+    }
+    uint64_t cycles = __builtin_ia32_rdtsc() - stay->since;
+    stay->untimed = cycles < STAY_SHORT ? STAYS_UNTIMED : 0;
+    if (mmu->windows->view) {
+        view_charge(mmu, cycles * (stay->untimed + 1));
     }
 }
 
@@ -248,6 +252,7 @@ static bool view_is_soft(struct mmu *mmu, bool user) {
 
 bool window_view_soft(struct mmu *mmu, bool user) {
     if (all_soft(mmu)) {
+        mmu->abi->stay.kept = false;
         return true;
     }
     clock_privilege(mmu, user);

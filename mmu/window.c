@@ -115,6 +115,7 @@ void window_destroy(struct mmu *mmu) {
 
 void window_control_changed(struct mmu *mmu, bool mode_changed) {
     struct window_state *windows = mmu->windows;
+    window_changes(mmu);
     windows->view = NULL; // the next look at it marks its window
     if (mode_changed) {
         mmu->supervisor_in_user_pages = false;
@@ -134,6 +135,7 @@ void window_mode_changes(struct mmu *mmu) {
 
 void window_cr3_loaded(struct mmu *mmu) {
     struct window *supervisor = &mmu->windows->supervisor;
+    window_changes(mmu);
     mmu->windows->view = NULL;
     if (!supervisor->any_local) {
         return;
@@ -167,6 +169,7 @@ void window_invlpg(struct mmu *mmu, uint32_t linear) {
         if (region) {
             region->marked = true;
             windows->view->window->pending = true;
+            window_changes(mmu);
         }
     }
 }

@@ -81,9 +81,6 @@ struct window_state {
     uint32_t pool_used;
     uint64_t call_cycles;   // what a mapping call costs here, measured at creation
     uint64_t cycles_per_us; // of the time-stamp counter
-    uint64_t user_since;    // time stamp since which CPL-3 code runs, 0 if this stay is not timed
-    unsigned stays_untimed; // how many of the next stays at CPL 3 are not timed
-    bool user_runs;
     struct view *view; // of the current CR3, or NULL when not looked up yet
     // The guest page fault that a direct access met last.
     bool prefill;
@@ -96,6 +93,11 @@ struct window_state {
     struct view views[VIEW_COUNT];
     struct region pool[REGION_POOL];
 };
+
+// What is said of views and windows may be another from here on: those who remember it ask again.
+static inline void window_changes(struct mmu *mmu) {
+    mmu->abi->view_changes++;
+}
 
 static inline bool bit_get(const uint64_t *bits, unsigned n) {
     return bits[n / 64] >> (n % 64) & 1;

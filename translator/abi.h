@@ -16,6 +16,7 @@
 #ifndef TRANSLATOR_ABI_H
 #define TRANSLATOR_ABI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,14 @@ enum abi_parked {
     PARKED_NOTHING = 0, // all in the host registers
     PARKED_VECTORS = 1, // XMM (and YMM) registers and MXCSR in `fx` and `ymm`; the x87 state in the processor
     PARKED_ALL = 2,     // everything in `fx` and `ymm`
+};
+
+// How long code of CPL 3 runs at a time, kept by the mmu for its policy (mmu/view.c).
+struct abi_stay {
+    uint64_t since;   // host TSC since which it runs, 0 if this stay is not timed
+    uint32_t untimed; // how many of the next stays are not timed
+    bool user;        // it runs
+    bool kept;        // the policy asks for it
 };
 
 struct vcpu_abi {
@@ -87,6 +96,9 @@ struct vcpu_abi {
     uint8_t bounce[ABI_BOUNCE_SIZE] __attribute__((aligned(64))); // an operand lies at bounce + (address mod 64)
     uint8_t ymm[8][16] __attribute__((aligned(64)));              // upper halves of YMM0 to YMM7, beside fx
     uint32_t cr0, cr2, cr3, cr4;                                  // the guest's, which blocks of CPL 0 read
+    // What a change of privilege looks at. Translated code does not touch it.
+    uint32_t view_changes; // counted by the mmu: what it says of views and their windows may be another now
+    struct abi_stay stay;
 };
 
 #define ABI_OFFSET(field) ((int32_t)offsetof(struct vcpu_abi, field) - ABI_BIAS) // displacement from r15

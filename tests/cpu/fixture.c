@@ -13,6 +13,10 @@ static struct fixture *of(struct vcpu *v) {
 void engine_mode_changed(struct vcpu *v) {
     of(v)->mode_changes++;
 }
+bool engine_settled(struct vcpu *v, uint32_t mode) {
+    (void)v, (void)mode;
+    return false;
+}
 void engine_flush_code_roots(struct vcpu *v, bool keep_global) {
     (void)keep_global;
     of(v)->root_flushes++;
