@@ -1,7 +1,8 @@
-// Interrupts and IRETs that meet the same descriptors as the time before. The tables are read again and compared byte for
-// byte; where nothing changed, the checks of exception.c and iret.c would pass again and are left out. Intel SDM vol. 3A
-// 6.12; vol. 2A, INT n and IRET. Only between rings 0 and 3, with flat 32-bit code and stacks: what every system call and
-// page fault does. All else says no, with nothing changed. Light code: general registers only, no library calls.
+// Interrupts and IRETs that meet the same descriptors as the time before. The tables are read again and compared byte
+// for byte; where nothing changed, the checks of exception.c and iret.c would pass again and are left out. Intel SDM
+// vol. 3A 6.12; vol. 2A, INT n and IRET. Only between rings 0 and 3, with flat 32-bit code and stacks: what every
+// system call and page fault does. All else says no, with nothing changed. Light code: general registers only, no
+// library calls.
 #include "cpu/semantics.h"
 
 enum { TSS32_ESP0 = 4 };
@@ -38,8 +39,8 @@ static bool note(struct vcpu *v, struct known_segments *known, bool stack) {
     known->code_attr = v->seg[CPU_SEG_CS].attr;
     known->stack_selector = v->seg[CPU_SEG_SS].selector;
     known->stack_attr = v->seg[CPU_SEG_SS].attr;
-    known->valid = gdt_peek(v, known->code_selector, &known->code) && is_flat(known->code, ATTR_CODE, ATTR_CONFORMING) &&
-                   attr_dpl(known->code_attr) == v->cpl &&
+    known->valid = gdt_peek(v, known->code_selector, &known->code) &&
+                   is_flat(known->code, ATTR_CODE, ATTR_CONFORMING) && attr_dpl(known->code_attr) == v->cpl &&
                    (!stack || (gdt_peek(v, known->stack_selector, &known->stack) &&
                                is_flat(known->stack, ATTR_WRITABLE, ATTR_CODE | ATTR_EXPAND_DOWN)));
     return known->valid;

@@ -81,7 +81,7 @@ struct window_state {
     uint32_t pool_used;
     uint64_t call_cycles;   // what a mapping call costs here, measured at creation
     uint64_t cycles_per_us; // of the time-stamp counter
-    struct view *view; // of the current CR3, or NULL when not looked up yet
+    struct view *view;      // of the current CR3, or NULL when not looked up yet
     // The guest page fault that a direct access met last.
     bool prefill;
     bool prefill_user;
