@@ -28,6 +28,15 @@ expect() {
     rm -f stats
 }
 
+# Until the file out has at least so many bytes: what is done to a run waits for what the guest says, never for a time.
+wait_for_bytes() {
+    waited=0
+    while [ "$(wc -c <out)" -lt "$1" ] && [ $waited -lt 600 ]; do
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+}
+
 for kind in halt spin idle reset reset-once triple print echo; do
     "$make_kernel" $kind $kind || exit 1
 done
@@ -57,8 +66,16 @@ expect 0 halt print --serial null
 [ -s out ] && fail "print: output in spite of --serial null"
 
 # Input from a pipe reaches the guest; the console keys work there too.
-{ printf 'one\001atwo'; sleep 1; printf '\001x'; } |
-    "$ringshade" run --kernel echo --memory 8M --timeout 20 >out 2>err || fail "echo: exit status $?"
+mkfifo keys || exit 1
+: >out # a job in the background opens it in its own time
+"$ringshade" run --kernel echo --memory 8M --timeout 60 >out 2>err <keys &
+pid=$!
+exec 3>keys
+printf 'one\001atwo' >&3
+wait_for_bytes 7
+printf '\001x' >&3
+exec 3>&-
+wait $pid || fail "echo: exit status $?"
 printf 'one\001two' | cmp -s - out || fail "echo: wrong output: $(cat out err)"
 
 # A reader that goes away does not end the run with a signal.
@@ -68,9 +85,10 @@ printf 'one\001two' | cmp -s - out || fail "echo: wrong output: $(cat out err)"
 # Signals from outside. A shell gives its background jobs no SIGINT, so only what ringshade sets itself counts.
 for kind in spin idle; do
     for signal in INT:130 TERM:143 HUP:129; do
-        "$ringshade" run --kernel $kind --memory 8M --timeout 20 --stats stats >out 2>err </dev/null &
+        : >out
+        "$ringshade" run --kernel $kind --memory 8M --timeout 60 --stats stats >out 2>err </dev/null &
         pid=$!
-        sleep 0.3
+        wait_for_bytes 1
         kill -"${signal%:*}" $pid
         wait $pid
         status=$?
