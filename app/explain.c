@@ -305,9 +305,11 @@ static void print_totals(const struct explain *explain) {
     printf("\n%u instructions in %u blocks; %u bytes of guest code become %u bytes of host code (%.1f times)\n",
            explain->guest_insns, explain->blocks, explain->guest_bytes, explain->host_bytes,
            explain->guest_bytes ? (double)explain->host_bytes / explain->guest_bytes : 0.0);
+    printf("by class\n");
     for (unsigned i = 0; i < CLASS_COUNT; i++)
         if (explain->by_class[i])
             printf("  %-12s %u\n", table_class_name(i), explain->by_class[i]);
+    printf("by kind\n");
     for (unsigned i = 0; i < KIND_COUNT; i++)
         if (explain->by_kind[i])
             printf("  %-12s %u\n", table_kind_name(i), explain->by_kind[i]);

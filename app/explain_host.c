@@ -2,6 +2,8 @@
 // code reaches through r15.
 #include "app/explain_host.h"
 
+#include "app/vector_name.h"
+
 #include "cpu/cpu.h"
 #include "translator/abi.h"
 
@@ -18,7 +20,7 @@
 
 struct explain_printer {
     csh guest, host;
-    uint64_t r10; // what the last mov r10d, imm put there
+    uint32_t r9, r10; // what the last mov of a constant put there
 };
 
 uint32_t explain_stub_address(unsigned stub) {
@@ -154,6 +156,16 @@ static const char *const stub_names[STUB_COUNT] = {
     [STUB_WRITEBACK] = "write back",
 };
 
+// The callout's name; of RAISE also which exception, since there is nothing else to know of it.
+static void callout_text(const struct explain_printer *printer, char *text, size_t room) {
+    unsigned id = CALLOUT_ID(printer->r10);
+    const char *vector = id == CALLOUT_RAISE ? vector_name(printer->r9 & 0xffu) : NULL;
+    if (vector && (printer->r9 & 0x100u))
+        snprintf(text, room, "<callout RAISE %s(%x)>", vector, printer->r9 >> 16);
+    else
+        snprintf(text, room, "<callout %s%s%s>", cpu_callout_name(id), vector ? " " : "", vector ? vector : "");
+}
+
 static bool target_text(const struct explain_printer *printer, const cs_insn *insn, char *text, size_t room) {
     bool branch = insn->mnemonic[0] == 'j' || !strcmp(insn->mnemonic, "call");
     if (!branch || strncmp(insn->op_str, "0x", 2))
@@ -162,10 +174,28 @@ static bool target_text(const struct explain_printer *printer, const cs_insn *in
     if (target < STUB_BASE || stub >= STUB_COUNT)
         snprintf(text, room, "block+%#" PRIx64, target - EXPLAIN_CODE_RX);
     else if (stub == STUB_CALLOUT)
-        snprintf(text, room, "<callout %s>", cpu_callout_name(CALLOUT_ID((uint32_t)printer->r10)));
+        callout_text(printer, text, room);
     else
         snprintf(text, room, "<%s>", stub_names[stub]);
     return true;
+}
+
+static void note_constant(struct explain_printer *printer, const cs_insn *insn) {
+    if (strcmp(insn->mnemonic, "mov"))
+        return;
+    if (!strncmp(insn->op_str, "r9d, ", 5))
+        printer->r9 = (uint32_t)strtoull(insn->op_str + 5, NULL, 0);
+    if (!strncmp(insn->op_str, "r10d, ", 6))
+        printer->r10 = (uint32_t)strtoull(insn->op_str + 6, NULL, 0);
+}
+
+// Capstone shows the 32-bit displacement of an operand with the 67h prefix as if it were extended to 64 bits.
+static void shorten_addresses(char *text) {
+    static const char extended[] = "0xffffffff";
+    const size_t zero_x = 2, digits = 8;
+    for (char *at = text; (at = strstr(at, extended)); at += zero_x)
+        if (strspn(at + zero_x, "0123456789abcdef") == 2 * digits)
+            memmove(at + zero_x, at + zero_x + digits, strlen(at + zero_x + digits) + 1);
 }
 
 void explain_host_print(struct explain_printer *printer, FILE *out, const char *indent, const uint8_t *code,
@@ -174,10 +204,11 @@ void explain_host_print(struct explain_printer *printer, FILE *out, const char *
     size_t count = cs_disasm(printer->host, code, size, address, 0, &insns);
     for (size_t i = 0; i < count; i++) {
         char text[TEXT_SIZE];
-        if (!strcmp(insns[i].mnemonic, "mov") && !strncmp(insns[i].op_str, "r10d, 0x", 8))
-            printer->r10 = strtoull(insns[i].op_str + 6, NULL, 0);
+        note_constant(printer, &insns[i]);
         if (!target_text(printer, &insns[i], text, sizeof text))
             operands_text(insns[i].op_str, text, sizeof text);
+        if (strstr(text, "gs:["))
+            shorten_addresses(text);
         fprintf(out, "%s%s%s%s\n", indent, insns[i].mnemonic, *text ? " " : "", text);
     }
     if (count)

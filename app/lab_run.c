@@ -1,15 +1,12 @@
 // See lab_run.h.
 #include "app/lab_run.h"
 
+#include "app/vector_name.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #define VECTOR_BP 3u
-
-static const char *const exceptions[32] = {
-    "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF",
-    "9",   "#TS", "#NP", "#SS", "#GP", "#PF", "15",  "#MF", "#AC",
-};
 
 enum lab_end lab_end_of(const struct lab_program *program, uint64_t eip, bool trap) {
     if (!trap && eip == lab_image_address(program->end) + 1u)
@@ -23,7 +20,7 @@ void lab_run_of_guest(const struct lab_program *program, const uint8_t output[LA
     lab_image_decode(output, &run->state);
     run->end = lab_end_of(program, run->state.eip, run->state.vector != VECTOR_BP);
     if (run->end != LAB_ENDED) {
-        const char *name = run->state.vector < 32 ? exceptions[run->state.vector] : NULL;
+        const char *name = vector_name(run->state.vector);
         snprintf(run->how, sizeof run->how, "%s at %x", name ? name : "an exception", run->state.eip);
     }
 }

@@ -4,6 +4,7 @@
 #include "app/block_view.h"
 #include "app/parse.h"
 #include "app/trace_hot.h"
+#include "app/vector_name.h"
 #include "base/stats.h"
 #include "cache/cache.h"
 #include "translator/abi.h"
@@ -98,7 +99,7 @@ static void put_vectors(FILE *out, const char *name, const uint64_t counts[TRACE
     const char *comma = "";
     fprintf(out, "\"%s\": [", name);
     for (unsigned i = 0; i < TRACE_VECTORS; i++) {
-        const char *known = exceptions || i == 2 ? trace_vector_name(i) : NULL;
+        const char *known = exceptions || i == 2 ? vector_name(i) : NULL;
         if (!counts[i])
             continue;
         fprintf(out, "%s[\"%s%s%02x\", %" PRIu64 "]", comma, known ? known : "", known ? " " : "", i, counts[i]);

@@ -1,17 +1,13 @@
 // See trace_counts.h.
 #include "app/trace_counts.h"
 
+#include "app/vector_name.h"
+
 #include "machine/json.h"
 #include "translator/abi.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-const char *trace_vector_name(unsigned vector) {
-    static const char *const names[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL,
-                                        "#TS", "#NP", "#SS", "#GP", "#PF", NULL,  "#MF", "#AC", "#MC", "#XM"};
-    return vector < sizeof names / sizeof *names ? names[vector] : NULL;
-}
 
 double trace_units(const struct trace_counts *counts) {
     return counts->last.ns ? (double)counts->last.time * 1e9 / (double)counts->last.ns : 0;
@@ -94,7 +90,7 @@ static void print_part(FILE *out, const char *name, uint64_t part, uint64_t whol
 static void print_vectors(FILE *out, const uint64_t counts[TRACE_VECTORS], bool exceptions) {
     for (unsigned i = 0; i < TRACE_VECTORS; i++) {
         char number[16];
-        const char *name = exceptions || i == 2 ? trace_vector_name(i) : NULL;
+        const char *name = exceptions || i == 2 ? vector_name(i) : NULL;
         snprintf(number, sizeof number, "%02x", i);
         if (counts[i])
             print_part(out, name ? name : number, counts[i], 0);

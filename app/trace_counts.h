@@ -36,6 +36,4 @@ struct trace_visitor trace_counts_visitor(struct trace_counts *counts, const str
 void trace_counts_print(const struct trace_counts *counts, const char *path, FILE *out);
 void trace_counts_print_json(const struct trace_counts *counts, FILE *out);
 
-const char *trace_vector_name(unsigned vector); // "#PF", or NULL
-
 #endif

@@ -2,6 +2,7 @@
 #include "app/trace_list.h"
 
 #include "app/trace_counts.h"
+#include "app/vector_name.h"
 #include "translator/abi.h"
 
 #include <inttypes.h>
@@ -41,7 +42,7 @@ static void print_text(struct trace_list *l, const struct trace_event *e) {
         fprintf(l->out, " %s %" PRIx32 " %" PRIx32, name ? name : "?", e->a, e->b);
         break;
     case CPU_TRACE_FAULT:
-        name = trace_vector_name(e->info);
+        name = vector_name(e->info);
         fprintf(l->out, " %s (%" PRIu32 ") error %" PRIx32, name ? name : "vector", e->info, e->a);
         if (e->info == 14)
             fprintf(l->out, " cr2 %08" PRIx32, e->b);

@@ -24,7 +24,11 @@ shows '0f 01 e0' '\| call <callout SMSW>'
 shows '8b 01' '\| mov eax, dword ptr gs:\[ecx\]'
 shows '8b 01' '<software-TLB miss>' --mmu soft
 shows '8b 01' '\[rcx|\[r9\*4 \+ tlb\[1\].ntag_read\]' --mmu soft --cpl 3
-shows 'f4' 'callout RAISE' --cpl 3
+shows 'f4' '<callout RAISE #GP\(0\)>' --cpl 3
+shows '0f 0b' '<callout RAISE #UD>'
+shows 'c7 05 00 00 00 c0 2a 00 00 00' 'gs:\[0xc0000000\], 0x2a'
+shows 'c7 05 00 00 00 c0 ff ff ff ff' 'gs:\[0xc0000000\], 0xffffffff$'
+shows 'fa 90 9c' '^by class$'
 shows 'b8 05 00' 'mov ax, 5 ' --mode 16
 shows 'ea 00 00 00 f0' '^  00007c00 .*sensitive' --mode real --address 7c00
 shows 'f3 a4 c3' '^2 instructions in 2 blocks|^2 instructions in 1 block'
