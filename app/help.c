@@ -35,6 +35,7 @@ void help_print_run(FILE *out) {
           "  --serial stdio|null|file:PATH|pty\n"
           "                          where COM1 leads; default stdio\n"
           "  --cpu smep,smap,avx     features to announce besides those of every run\n"
+          "  --hypercalls            offer the guest calls into the monitor, by VMCALL, and say so in CPUID\n"
           "  --dma-test              add the DMA test device\n"
           "  --nmi-test              add the NMI test device\n"
           "  --clock host|virtual    what the guest's clocks go by; default host\n"

@@ -24,6 +24,7 @@ enum option_code {
     OPTION_ABLATE,
     OPTION_NO_REBOOT,
     OPTION_TIMEOUT,
+    OPTION_HYPERCALLS,
     OPTION_DMA_TEST,
     OPTION_NMI_TEST,
     OPTION_GDB,
@@ -57,6 +58,7 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"gdb", required_argument, NULL, OPTION_GDB},
     {"gdb-no-wait", no_argument, NULL, OPTION_GDB_NO_WAIT},
+    {"hypercalls", no_argument, NULL, OPTION_HYPERCALLS},
     {"dma-test", no_argument, NULL, OPTION_DMA_TEST},
     {"nmi-test", no_argument, NULL, OPTION_NMI_TEST},
     {"clock", required_argument, NULL, OPTION_CLOCK},
@@ -155,6 +157,7 @@ static int apply(struct run_options *options, int code, char *value, struct ring
     case OPTION_VERIFY: config->verify = true; return 0;
     case OPTION_NO_LINK: config->no_link = true; return 0;
     case OPTION_NO_REBOOT: config->no_reboot = true; return 0;
+    case OPTION_HYPERCALLS: config->hypercalls = true; return 0;
     case OPTION_DMA_TEST: config->dma_test = true; return 0;
     case OPTION_NMI_TEST: config->nmi_test = true; return 0;
     default: options->help = true; return 0;

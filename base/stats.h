@@ -46,6 +46,8 @@
     X(kicks, "signals sent to the vCPU thread")                                                                        \
     X(halts, "HLT instructions that waited")                                                                           \
     X(cr3_loads, "loads of CR3")                                                                                       \
+    X(hypercall_ptes, "page-table entries stored by calls of the guest")                                               \
+    X(yields, "calls of the guest to wait")                                                                            \
     X(segment_loads, "segment register loads through a callout")                                                       \
     X(cache_bytes, "bytes of translated code")                                                                         \
     X(cache_evictions, "generations of the code cache evicted")                                                        \

@@ -64,10 +64,12 @@ void clock_serve(struct vcpu *v) {
     v->clock.moved = false;
 }
 
-bool clock_skip(struct vcpu *v) {
+bool clock_skip(struct vcpu *v, uint64_t most) {
     if (!v->clock.counts)
         return false;
     uint64_t now = clock_ns(v), next = v->config.clock->next_deadline(v->config.opaque);
+    if (most != UINT64_MAX)
+        next = smaller(next, now + most);
     if (next == UINT64_MAX)
         return false;
     v->clock.skipped += next > now ? next - now : 0;

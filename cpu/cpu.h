@@ -81,12 +81,16 @@ struct cpu_config {
     uint32_t cache_mib; // size of the code cache in MiB, 0 for the default
     bool smep, smap;    // announce them
     bool avx;           // announce XSAVE, AVX and AVX2, which the host must have
+    bool hypercalls;    // VMCALL at CPL 0 calls the monitor, and CPUID says so
     bool nmi_wakes;     // HLT with IF=0 waits: something may raise an NMI
     // Asked on the vCPU thread when an interrupt is taken; returns the vector from the interrupt controller (INTA
     // cycle).
     uint8_t (*acknowledge)(void *opaque);
     // FERR#: an x87 exception with CR0.NE clear. On the vCPU thread with the device lock held; NULL: #MF all the same.
     void (*coprocessor_error)(void *opaque);
+    // Text that the guest gives to the monitor for its console, on the vCPU thread with the device lock held; returns
+    // how many bytes were taken. NULL: it goes nowhere.
+    uint32_t (*console_write)(void *opaque, const uint8_t *bytes, uint32_t size);
     // Called on the vCPU thread around every device access; NULL where no lock is needed.
     void (*lock)(void *opaque);
     void (*unlock)(void *opaque);

@@ -1,7 +1,8 @@
 // CPUID of the announced processor: an Intel Atom of the first generation with SSE4.2 and POPCNT, which no
 // processor-bug list of an operating system holds anything against (docs/decisions/cpuid.md). Intel SDM vol. 2A,
 // CPUID. What the host cannot run is left out.
-#include "cpu/semantics.h"
+#include "cpu/hypercall.h"
+#include "ringshade_hypercalls.h"
 
 #include <cpuid.h>
 
@@ -31,6 +32,7 @@
 #define LEAF1_ECX_XSAVE        (1u << 26)
 #define LEAF1_ECX_OSXSAVE      (1u << 27)
 #define LEAF1_ECX_AVX          (1u << 28)
+#define LEAF1_ECX_HYPERVISOR   (1u << 31)
 #define LEAF7_EBX_TSC_ADJUST   (1u << 1)
 #define LEAF7_EBX_AVX2         (1u << 5)
 #define LEAF7_EBX_SMEP         (1u << 7)
@@ -209,9 +211,13 @@ static uint32_t optional_leaf7(const struct vcpu *v) {
     return (v->cr4_optional & CR4_SMEP ? LEAF7_EBX_SMEP : 0) | (v->cr4_optional & CR4_SMAP ? LEAF7_EBX_SMAP : 0);
 }
 
-enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
-    (void)r8, (void)r9, (void)word;
-    uint32_t regs[4], leaf = effective_leaf(v->abi.gpr[CPU_EAX]);
+static void answer(struct vcpu *v, uint32_t regs[4]) {
+    if (v->config.hypercalls &&
+        (v->abi.gpr[CPU_EAX] == RINGSHADE_CPUID_SIGNATURE || v->abi.gpr[CPU_EAX] == RINGSHADE_CPUID_CALLS)) {
+        hypercall_cpuid(v->abi.gpr[CPU_EAX], regs);
+        return;
+    }
+    uint32_t leaf = effective_leaf(v->abi.gpr[CPU_EAX]);
     const struct announced a = {.invariant_tsc = v->tsc_rate.invariant,
                                 .xcr0_supported = v->xcr0_supported,
                                 .xcr0 = v->xcr0,
@@ -220,6 +226,14 @@ enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint
     tsc_leaves(v, leaf, regs);
     if (leaf == 7 && v->abi.gpr[CPU_ECX] == 0)
         regs[1] |= optional_leaf7(v);
+    if (leaf == 1 && v->config.hypercalls)
+        regs[2] |= LEAF1_ECX_HYPERVISOR;
+}
+
+enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
+    (void)r8, (void)r9, (void)word;
+    uint32_t regs[4];
+    answer(v, regs);
     v->abi.gpr[CPU_EAX] = regs[0];
     v->abi.gpr[CPU_EBX] = regs[1];
     v->abi.gpr[CPU_ECX] = regs[2];

@@ -174,7 +174,7 @@ void vcpu_reset(struct vcpu *v) {
     v->abi.shadow = 0;
     v->nmi_blocked = false;
     __atomic_store_n(&v->engine->nmi, 0, __ATOMIC_SEQ_CST);
-    v->engine->halted = false;
+    engine_wake(v);
     v->engine->fault_pending = false;
     v->a20 = true;
     vcpu_set_state(v, &state);

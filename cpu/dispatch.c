@@ -325,7 +325,7 @@ static bool take_nmi(struct vcpu *v) {
     if (!__atomic_load_n(&e->nmi, __ATOMIC_SEQ_CST) || v->nmi_blocked || v->abi.shadow)
         return false;
     __atomic_store_n(&e->nmi, 0, __ATOMIC_SEQ_CST);
-    e->halted = false;
+    engine_wake(v);
     v->nmi_blocked = true;
     v->stats->interrupts++;
     if (v->trace.on)
@@ -340,7 +340,7 @@ static bool take_interrupt(struct vcpu *v) {
     struct engine *e = v->engine;
     if (!(v->abi.sys_flags & EFLAGS_IF) || v->abi.shadow || !__atomic_load_n(&e->intr, __ATOMIC_SEQ_CST))
         return false;
-    e->halted = false;
+    engine_wake(v);
     uint8_t vector = v->config.acknowledge(v->config.opaque);
     v->stats->interrupts++;
     if (v->trace.on)
@@ -428,6 +428,11 @@ enum cpu_stop vcpu_run(struct vcpu *v) {
         if (!e->halted) {
             run_block(v);
             v->debug.stop |= v->debug.step && !e->again;
+        } else if (e->yielding) {
+            v->abi.shadow = 0;
+            engine_wait(v);
+            engine_yield_end(v);
+            v->debug.stop |= v->debug.step && !e->halted;
         } else if ((v->abi.sys_flags & EFLAGS_IF) || (v->config.nmi_wakes && !v->nmi_blocked)) {
             v->abi.shadow = 0;
             engine_wait(v);

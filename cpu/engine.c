@@ -157,6 +157,10 @@ void engine_halt(struct vcpu *v) {
     v->engine->halted = true;
 }
 
+void engine_wake(struct vcpu *v) {
+    v->engine->halted = v->engine->yielding = false;
+}
+
 void engine_stop(struct vcpu *v, enum cpu_stop why) {
     v->engine->stopping = true;
     v->engine->why = why;

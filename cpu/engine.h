@@ -72,6 +72,8 @@ struct engine {
     struct fault_rate fault_rates[ENGINE_FAULT_RATES]; // direct-mapped
     uint64_t reviewed;                                 // host TSC of the last look at soft instructions
     bool halted;                                       // HLT executed, waiting
+    bool yielding;                                     // halted by a call of the guest,
+    uint64_t yield_end;                                // until then: engine_wait_now
     bool stopping;
     enum cpu_stop why;
 
@@ -157,7 +159,8 @@ static inline bool engine_debug_due(struct vcpu *v) {
 
 // kick.c
 extern _Thread_local struct vcpu *engine_vcpu_thread;
-void engine_wait(struct vcpu *v);      // HLT: sleeps until something happens
+void engine_wait(struct vcpu *v);      // HLT: sleeps until something happens, or the time of a yield is over
+void engine_yield_end(struct vcpu *v); // behind engine_wait: the yield is over if an interrupt came, or its time is
 void engine_serve_dma(struct vcpu *v); // kills what the I/O thread overwrote
 
 // clock.c: the virtual clock. Nothing happens in them under the host's
@@ -178,7 +181,8 @@ static inline void clock_leave(struct vcpu *v, bool completed) { // the block is
 }
 void clock_give_back(struct vcpu *v, const struct block *block, uint32_t offset); // the same, in a signal handler
 void clock_serve(struct vcpu *v); // between two instructions: what is due now, and the budget until the next time
-bool clock_skip(struct vcpu *v);  // HLT: to the next deadline, which is served. False if there is none
+bool clock_skip(struct vcpu *v, uint64_t most); // HLT: to the next deadline, which is served, or by `most` ns if that
+                                                // comes before. False if there is neither (UINT64_MAX)
 
 // host.c
 void engine_forbid_split_locks(struct vcpu *v);      // as if the host had refused one
@@ -189,7 +193,6 @@ void host_set_window(struct vcpu *v, uint64_t base); // gs base and abi.window
 void host_renew_window(const struct vcpu *v);        // gs base again, where the thread may have slept
 
 uint64_t engine_guard_page(struct vcpu *v);
-uint64_t engine_now_ns(void);
 #define ENGINE_KICK_SIGNAL (SIGRTMIN + 3)
 
 #endif

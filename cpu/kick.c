@@ -77,10 +77,15 @@ void engine_interrupt_window(struct vcpu *v) {
         engine_arm(v);
 }
 
-static bool idle_event(struct engine *e) {
-    bool interrupt = (e->v->abi.sys_flags & EFLAGS_IF) && __atomic_load_n(&e->intr, __ATOMIC_SEQ_CST);
+// An interrupt that would end the wait: a yield's even if it will not be taken.
+static bool idle_interrupt(const struct engine *e) {
+    bool heeded = e->yielding || e->v->abi.sys_flags & EFLAGS_IF;
     bool nmi = !e->v->nmi_blocked && __atomic_load_n(&e->nmi, __ATOMIC_SEQ_CST);
-    return interrupt || nmi || __atomic_load_n(&e->stop_requested, __ATOMIC_SEQ_CST) ||
+    return nmi || (heeded && __atomic_load_n(&e->intr, __ATOMIC_SEQ_CST));
+}
+
+static bool idle_event(const struct engine *e) {
+    return idle_interrupt(e) || __atomic_load_n(&e->stop_requested, __ATOMIC_SEQ_CST) ||
            __atomic_load_n(&e->reset_requested, __ATOMIC_SEQ_CST) || __atomic_load_n(&e->dma_count, __ATOMIC_SEQ_CST);
 }
 
@@ -89,16 +94,49 @@ static void futex_wait(uint32_t *word, uint32_t seen, uint64_t most) {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, most == UINT64_MAX ? NULL : &timeout, NULL, 0);
 }
 
+static uint64_t wait_now(const struct vcpu *v) {
+    return v->clock.counts ? clock_ns(v) : engine_now_ns();
+}
+
+// How long a yield may still last; a halt lasts for ever.
+static uint64_t wait_left(const struct vcpu *v) {
+    const struct engine *e = v->engine;
+    if (!e->yielding)
+        return UINT64_MAX;
+    uint64_t now = wait_now(v);
+    return e->yield_end > now ? e->yield_end - now : 0;
+}
+
+void engine_yield(struct vcpu *v, uint32_t ns) {
+    struct engine *e = v->engine;
+    v->stats->yields++;
+    e->halted = e->yielding = true;
+    e->yield_end = wait_now(v) + ns;
+}
+
+void engine_yield_end(struct vcpu *v) {
+    bool interrupt = idle_interrupt(v->engine);
+    if (!interrupt && wait_left(v))
+        return;
+    v->abi.gpr[CPU_EAX] = interrupt;
+    engine_wake(v);
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 void engine_wait(struct vcpu *v) {
     struct engine *e = v->engine;
-    uint64_t start = engine_now_ns();
-    v->stats->halts++;
+    uint64_t start = engine_now_ns(), left;
+    v->stats->halts += !e->yielding;
     __atomic_store_n(&e->waiting, 1, __ATOMIC_SEQ_CST);
-    while (!idle_event(e)) {
-        if (clock_skip(v))
+    while (!idle_event(e) && (left = wait_left(v))) {
+        if (clock_skip(v, left))
             continue;
         uint32_t seen = __atomic_load_n(&e->wake, __ATOMIC_SEQ_CST);
         uint64_t most = v->config.idle_begin ? v->config.idle_begin(v->config.opaque) : UINT64_MAX;
+        most = least(most, left);
         if (most && !idle_event(e))
             futex_wait(&e->wake, seen, most);
         if (v->config.idle_end)

@@ -363,9 +363,13 @@ void engine_park_fpu(struct vcpu *v); // the guest's vector registers go to abi.
 void engine_park_x87(struct vcpu *v); // and its x87 state: before anyone looks at that in abi.fx, or changes it
 void cpu_device_lock(struct vcpu *v); // io.c: parks the FPU state, then takes the device lock
 void cpu_device_unlock(struct vcpu *v);
-void engine_interrupt_window(struct vcpu *v);        // IF became 1: look for interrupts before the next block
-void engine_nmi_unblock(struct vcpu *v);             // an IRET: an NMI that waits comes next
-void engine_halt(struct vcpu *v);                    // HLT: the dispatcher waits for an interrupt, going on at abi.eip
+void engine_interrupt_window(struct vcpu *v); // IF became 1: look for interrupts before the next block
+void engine_nmi_unblock(struct vcpu *v);      // an IRET: an NMI that waits comes next
+void engine_halt(struct vcpu *v);             // HLT: the dispatcher waits for an interrupt, going on at abi.eip
+// The same for `ns` at most, whatever IF: the dispatcher puts 1 into EAX if an interrupt ended it.
+void engine_yield(struct vcpu *v, uint32_t ns);
+void engine_wake(struct vcpu *v);                    // neither waits any longer
+uint64_t engine_now_ns(void);                        // the host's monotonic clock
 void engine_stop(struct vcpu *v, enum cpu_stop why); // end vcpu_run at the next dispatch; error text in v->error
 
 #endif

@@ -96,13 +96,14 @@ struct ringshade_config {
     bool dma_test;           // add the DMA test device
     bool smep, smap;         // announce supervisor-mode execution and access prevention
     bool avx;                // announce XSAVE, AVX and AVX2; an error on hosts without them
-    bool nmi_test;           // add the NMI test device; then HLT with interrupts off waits for it
-    uint32_t cache_mib;      // size of the code cache in MiB, 0 for the default
-    double timeout;          // seconds of wall time for one ringshade_run, 0 for none, at most RINGSHADE_TIMEOUT_MAX
-    const char *gdb;         // NULL, or where a debugger connects: "unix:PATH", or a TCP port of 127.0.0.1 ("1234")
-    bool gdb_no_wait;        // the guest runs at once; else it waits for the debugger before its first instruction
-    const char *log_topics;  // NULL or a comma-separated list: blocks, exits, faults, mmu, devices, all
-    FILE *log_stream;        // where the log goes, from the first run on; NULL means stderr. Stays the caller's
+    bool hypercalls;        // offer the guest calls into the monitor (docs/hypercalls.md), announced by CPUID 40000000h
+    bool nmi_test;          // add the NMI test device; then HLT with interrupts off waits for it
+    uint32_t cache_mib;     // size of the code cache in MiB, 0 for the default
+    double timeout;         // seconds of wall time for one ringshade_run, 0 for none, at most RINGSHADE_TIMEOUT_MAX
+    const char *gdb;        // NULL, or where a debugger connects: "unix:PATH", or a TCP port of 127.0.0.1 ("1234")
+    bool gdb_no_wait;       // the guest runs at once; else it waits for the debugger before its first instruction
+    const char *log_topics; // NULL or a comma-separated list: blocks, exits, faults, mmu, devices, all
+    FILE *log_stream;       // where the log goes, from the first run on; NULL means stderr. Stays the caller's
     // NULL, or what takes a trace of the run (docs/trace.md): called on the thread of ringshade_run, first with its
     // header, then with whole chunks. Returns 0, or -1: the trace ends, the guest goes on at full speed.
     int (*trace)(void *opaque, const void *data, size_t size);

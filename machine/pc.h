@@ -25,6 +25,7 @@ struct pc_config {
     int64_t rtc_start;             // seconds since 1970 (UTC), or MC146818_HOST_TIME
     uint32_t cache_mib;
     bool smep, smap, avx; // announced by CPUID
+    bool hypercalls;
     bool dma_test, nmi_test;
     const struct log *log; // borrowed
     struct stats *stats;   // borrowed

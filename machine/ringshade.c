@@ -144,6 +144,7 @@ static int create(struct ringshade *machine, struct error *err) {
         .smep = config->smep,
         .smap = config->smap,
         .avx = config->avx,
+        .hypercalls = config->hypercalls,
         .nmi_test = config->nmi_test,
         .log = &machine->log,
         .stats = &machine->stats,

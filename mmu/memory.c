@@ -83,6 +83,18 @@ void mmu_write_phys(struct mmu *mmu, uint64_t gpa, const void *data, unsigned si
     }
 }
 
+void mmu_store_ram(struct mmu *mmu, uint32_t gpa, uint64_t value, unsigned size) {
+    uint8_t *host = mmu->ram->host + gpa;
+    if (mmu_frame_has_code(mmu, gpa >> 12)) {
+        mmu->code_written(mmu->opaque, gpa >> 12);
+    }
+    if (size == 8) {
+        __atomic_store_n((uint64_t *)(void *)host, value, __ATOMIC_RELAXED);
+    } else {
+        __atomic_store_n((uint32_t *)(void *)host, (uint32_t)value, __ATOMIC_RELAXED);
+    }
+}
+
 // Walks the one or two pages of a range of at most 4096 bytes.
 static int walk_range(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool user, unsigned size,
                       struct mmu_page page[2], struct mmu_fault *fault) {

@@ -115,6 +115,9 @@ uint8_t *mmu_host(struct mmu *mmu, uint32_t linear, enum mmu_access access, bool
 // Guest-physical, code-aware: every write of the monitor to guest RAM goes through here or through mmu_write.
 void mmu_write_phys(struct mmu *mmu, uint64_t gpa, const void *data, unsigned size);
 void mmu_read_phys(struct mmu *mmu, uint64_t gpa, void *data, unsigned size);
+// One atomic store of the lower 4 or of all 8 bytes, at an address in RAM that is aligned to them. The A20 gate does
+// not apply.
+void mmu_store_ram(struct mmu *mmu, uint32_t gpa, uint64_t value, unsigned size);
 
 // ---- The soft form
 // -------------------------------------------------------------------------------------------------------

@@ -261,7 +261,8 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(POPF_VME, light)   /* virtual-8086 mode without IOPL: the whole instruction */                                   \
     X(XSTATE, heavy)     /* XSAVE, XRSTOR: r9 = RM word, other = enum xstate_op */                                     \
     X(XCR, heavy)        /* r9 = 0 XGETBV, 1 XSETBV */                                                                 \
-    X(AVX_MASKED, heavy) /* VMASKMOV, VPMASKMOV, gathers: r9 = AVX_MASKED_WORD, r8 = offset without the index */
+    X(AVX_MASKED, heavy) /* VMASKMOV, VPMASKMOV, gathers: r9 = AVX_MASKED_WORD, r8 = offset without the index */       \
+    X(HYPERCALL, heavy)  /* VMCALL; asks itself for --hypercalls and CPL 0. r8 = EAX and r9 = EBX, for the trace */
 
 #define DIVIDE_SIGNED 0x10
 

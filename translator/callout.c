@@ -150,6 +150,10 @@ static void pass_arguments(struct tctx *t, unsigned id) {
     case CALLOUT_XSTATE: pass_rm(t, insn->reg == 4 ? XSTATE_XSAVE : XSTATE_XRSTOR); break;
     case CALLOUT_XCR: emit_mov_r32_imm32(&t->e, R9, insn->mnemonic == ZYDIS_MNEMONIC_XSETBV); break;
     case CALLOUT_AVX_MASKED: pass_masked(t); break;
+    case CALLOUT_HYPERCALL:
+        guest_load(t, R8, GUEST_EAX, 4);
+        guest_load(t, R9, GUEST_EBX, 4);
+        break;
     case CALLOUT_LAR:
     case CALLOUT_LSL:
     case CALLOUT_ARPL:

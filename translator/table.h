@@ -85,6 +85,7 @@ enum table_privilege {
     X(AVX2, 0xff, true)      /* leaf 7, EBX bit 5 */                                                                   \
     X(XSAVEOPT, 0xff, false) /* and XSAVEC, XSAVES: leaf 13 announces the standard form alone */                       \
     X(SMAP, 0xff, true)      /* by --cpu smap; else #UD, which its callouts raise */                                   \
+    X(HYPERCALL, 0xff, true) /* VMCALL by --hypercalls; else #UD, which its callout raises */                          \
     X(OTHER, 0xff, false)    /* every other feature: VMX, SVM, SMX, SGX, TSX, CET, 3DNow!, BMI, ADX, SHA ... */
 
 enum table_feature {

@@ -13,7 +13,7 @@ CALIBRATION = {  # what one event costs: the nanobenchmark that holds it, and th
     "MOV_TO_CR": ("cr3-reload", 1), "INVLPG": ("invlpg", 1), "STRING": ("rep-movs-32", 1),
 }
 HEAVY = {"HLT", "IN", "OUT", "FAR_JMP", "FAR_CALL", "FAR_MEM", "FAR_RET", "LOAD_FAR", "CLTS", "RDMSR", "WRMSR", "CPUID",
-         "FPU_ENV", "FPU_MF", "MOV_TO_DR", "MOV_FROM_DR", "PUSHA", "POPA", "ENTER"}
+         "FPU_ENV", "FPU_MF", "MOV_TO_DR", "MOV_FROM_DR", "PUSHA", "POPA", "ENTER", "HYPERCALL"}
 SOFT_MISS, CODE_MISS, DISPATCH = 2, 1.5, 8  # in light callouts: a walk, a lookup, a way through the dispatcher
 GUEST = "guest code"
 LEAST_SHARE, TOO_LITTLE = 0.1, "too little beside what comes before it to tell"

@@ -41,6 +41,7 @@ refuse "needs a value" run --kernel
 refuse "unknown option '--colour'" run --kernel halt --colour red
 refuse "unknown option '-k'" run -k halt
 refuse "takes no value" run --kernel halt --verify=yes
+refuse "takes no value" run --kernel halt --hypercalls=yield
 refuse "unexpected argument 'more'" run --kernel halt more
 refuse "kernel nowhere: cannot open: No such file" run --kernel nowhere
 refuse "kernel .: is a directory" run --kernel .

@@ -80,13 +80,13 @@ static void test_everything(void **state) {
     (void)state;
     struct run_options o;
     struct ringshade_error err;
-    assert_int_equal(
-        parse(&o,
-              "--kernel|k|--initrd|i|--append|a b|--memory|512|--serial|file:out:1|--mmu|soft|--verify|"
-              "--stats|s.json|--log|blocks,mmu:log.txt|--no-link|--no-reboot|--timeout|1.5|--dma-test|--nmi-test|"
-              "--cpu|smap,avx,smep|--ablate|retain,code-map|--module|m1 x y|--module=m2",
-              &err),
-        0);
+    assert_int_equal(parse(&o,
+                           "--kernel|k|--initrd|i|--append|a b|--memory|512|--serial|file:out:1|--mmu|soft|--verify|"
+                           "--stats|s.json|--log|blocks,mmu:log.txt|--no-link|--no-reboot|--timeout|1.5|--dma-test|--"
+                           "nmi-test|--hypercalls|"
+                           "--cpu|smap,avx,smep|--ablate|retain,code-map|--module|m1 x y|--module=m2",
+                           &err),
+                     0);
     assert_string_equal(o.guest.kernel, "k");
     assert_string_equal(o.guest.initrd, "i");
     assert_string_equal(o.guest.append, "a b");
@@ -95,7 +95,7 @@ static void test_everything(void **state) {
     assert_string_equal(o.config.serial_path, "out:1");
     assert_int_equal(o.config.mmu, RINGSHADE_MMU_SOFT);
     assert_true(o.config.verify && o.config.no_link && o.config.no_reboot && o.config.dma_test && o.config.nmi_test);
-    assert_true(o.config.smep && o.config.smap && o.config.avx);
+    assert_true(o.config.smep && o.config.smap && o.config.avx && o.config.hypercalls);
     assert_int_equal(o.config.ablate, RINGSHADE_ABLATE_RETAIN | RINGSHADE_ABLATE_CODE_MAP);
     assert_string_equal(o.stats_path, "s.json");
     assert_string_equal(o.config.log_topics, "blocks,mmu");
@@ -119,7 +119,7 @@ static void test_defaults(void **state) {
     assert_true(o.config.timeout == 0);
     assert_null(o.config.log_topics);
     assert_false(o.config.verify || o.config.no_link || o.config.no_reboot || o.config.dma_test || o.config.nmi_test);
-    assert_false(o.config.smep || o.config.smap || o.config.avx);
+    assert_false(o.config.smep || o.config.smap || o.config.avx || o.config.hypercalls);
     assert_int_equal(o.config.ablate, 0);
     assert_int_equal(parse(&o, "--kernel|k|--ablate|all", &err), 0);
     assert_int_equal(o.config.ablate, RINGSHADE_ABLATE_ALL);

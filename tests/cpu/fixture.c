@@ -49,6 +49,13 @@ void engine_stop(struct vcpu *v, enum cpu_stop why) {
 void engine_halt(struct vcpu *v) {
     of(v)->engine.halted = true;
 }
+void engine_yield(struct vcpu *v, uint32_t ns) {
+    of(v)->engine.yielding = true;
+    of(v)->engine.yield_end = ns;
+}
+uint64_t engine_now_ns(void) {
+    return 5;
+}
 uint64_t engine_guard_page(struct vcpu *v) {
     (void)v;
     return 0x1000;

@@ -1,5 +1,6 @@
 // Control and debug registers, MSRs, CPUID, descriptor-table registers, I/O permission.
 #include "fixture.h"
+#include "ringshade_hypercalls.h"
 
 static enum callout_result mov_to_cr(struct fixture *f, unsigned cr, uint32_t value) {
     f->v->abi.gpr[CPU_EBX] = value;
@@ -74,6 +75,35 @@ static void privilege(void **state) {
     fixture_ring(f, 3);
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         assert_fault(f, run(f, ids[i], DATA, 0, 4), VECTOR_GP, 0);
+}
+
+// VMCALL by the option and at CPL 0 alone, whatever the mode.
+static void hypercalls(void **state) {
+    struct fixture *f = *state;
+    struct vcpu *v = f->v;
+    v->abi.gpr[CPU_EAX] = RINGSHADE_CALL_QUERY;
+    assert_fault(f, run(f, CALLOUT_HYPERCALL, 0, 0, 4), VECTOR_UD, 0);
+    v->config.hypercalls = true;
+    assert_int_equal(run(f, CALLOUT_HYPERCALL, 0, 0, 4), CALLOUT_CONTINUE);
+    assert_int_equal(v->abi.gpr[CPU_ECX], RINGSHADE_CALLS_VERSION);
+    for (unsigned ring = 1; ring <= 3; ring += 2) {
+        fixture_ring(f, ring);
+        v->abi.gpr[CPU_EAX] = RINGSHADE_CALL_QUERY;
+        assert_fault(f, run(f, CALLOUT_HYPERCALL, 0, 0, 4), VECTOR_UD, 0);
+        assert_int_equal(v->abi.gpr[CPU_EAX], RINGSHADE_CALL_QUERY);
+    }
+}
+
+static void hypercall_yield(void **state) {
+    struct fixture *f = *state;
+    struct vcpu *v = f->v;
+    v->config.hypercalls = true;
+    v->abi.gpr[CPU_EAX] = RINGSHADE_CALL_YIELD;
+    v->abi.gpr[CPU_EBX] = 1234;
+    assert_int_equal(run(f, CALLOUT_HYPERCALL, 0, 0, 4), CALLOUT_LEAVE);
+    assert_true(f->engine.yielding);
+    assert_int_equal(f->engine.yield_end, 1234);
+    assert_int_equal(v->abi.gpr[CPU_EAX], 0);
 }
 
 static void debug_registers(void **state) {
@@ -253,6 +283,7 @@ int main(void) {
         TEST(cr0_rules),         TEST(lmsw_cannot_clear_pe),
         TEST(cr4_rules),         TEST(bad_pdpte_changes_nothing),
         TEST(cr3_load),          TEST(privilege),
+        TEST(hypercalls),        TEST(hypercall_yield),
         TEST(debug_registers),   TEST(msrs),
         TEST(rdtsc_and_tsd),     TEST(cpuid),
         TEST(tsc_rate),          TEST(tsc_adjust_follows),

@@ -22,6 +22,7 @@ static const struct {
     {"CLI", REGISTER, 0, NO_FAULT, "IOPL 0: #GP at CPL 3"},
     {"STI", REGISTER, 0, NO_FAULT, "IOPL 0: #GP at CPL 3"},
     {"CLAC", REGISTER, 0, NO_FAULT, "#UD at CPL 3"},
+    {"VMCALL", REGISTER, 0, NO_FAULT, "#UD at CPL 3"},
     {"STAC", REGISTER, 0, NO_FAULT, "#UD at CPL 3"},
     {"INT", REGISTER, 0, NO_FAULT, "#GP by the gate's DPL, or the trap itself"},
     {"INT3", REGISTER, 0, NO_FAULT, "traps always"},

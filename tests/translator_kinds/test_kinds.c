@@ -220,6 +220,12 @@ static void test_callouts(void **state) {
                   "mov r9d, 3; mov r10d, 0x41f3100; call CALLOUT; lea r8d, [r11 + 0x103]; shrx r9d, r8d, r15d; "
                   "mov r9, qword ptr [r13 + r9*8]; mov r9d, dword ptr [r9 + r8*4]; jmp r9",
                   0x0f, 0x22, 0xd8);
+    // VMCALL
+    assert_golden(
+        M & ~(uint32_t)MODE_ONE,
+        "mov r8d, eax; mov r9d, ebx; mov r10d, 0x43e3100; call CALLOUT; lea r8d, [r11 + 0x103]; shrx r9d, r8d, r15d; "
+        "mov r9, qword ptr [r13 + r9*8]; mov r9d, dword ptr [r9 + r8*4]; jmp r9",
+        0x0f, 0x01, 0xc1);
     assert_golden(M, "lea r8d, [rax]; mov r9d, 3; mov r10d, 0x40f3100; call CALLOUT", 0x0f, 0x01, 0x10); // LGDT [EAX]
     assert_golden(M, "mov r9d, 9; mov r10d, 0x4173100; call CALLOUT", 0x0f, 0x01, 0xe1);                 // SMSW ECX
     assert_golden(M, "mov r9d, 0x29; mov r10d, 0x41b3100; call CALLOUT", 0x0f, 0x02, 0xd1);              // LAR EDX, CX

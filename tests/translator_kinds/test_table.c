@@ -74,7 +74,7 @@ static bool is_announced(const struct encoding *e) {
         "SSE4",         "SSE42",        "POPCNT",      "FXSAVE",        "FAT_NOP",    "LAHF",     "PAUSE",
         "RDPMC",        "PREFETCH_NOP", "PREFETCHWT1", "SMAP",          "XSAVE",      NULL,
     };
-    return is_one_of(ZydisISASetGetString(e->z.meta.isa_set), sets);
+    return is_one_of(ZydisISASetGetString(e->z.meta.isa_set), sets) || e->z.mnemonic == ZYDIS_MNEMONIC_VMCALL;
 }
 
 static void check_complete(const struct encoding *e, const struct table_row *row, unsigned *count) {
@@ -183,7 +183,7 @@ static const char *const flag_exceptions[] = {
 
 static void check_flags(const struct encoding *e, const struct table_row *row, unsigned *count) {
     const unsigned live = FLAGS_ARITH | FLAG_DF;
-    if (row->kind == KIND_UD || !e->z.cpu_flags)
+    if (row->kind == KIND_UD || !e->z.cpu_flags || row->callout == CALLOUT_HYPERCALL) // it has them as in VMX operation
         return;
     (*count)++;
     const ZydisAccessedFlags *f = e->z.cpu_flags;
