@@ -97,7 +97,7 @@ static void emit_insn(struct tctx *t) {
     uint32_t before = emit_offset(&t->e);
     const struct translate_output *out = t->out;
     uint32_t copied = out->identity + out->inlined, called = out->callouts;
-    t->wrote = false;
+    t->wrote = t->open = false;
     t->out->insns++;
     mark_begin(t, MARK_INSN, 0, false);
     const struct table_row *row = table_find_insn(t->insn);
@@ -106,7 +106,7 @@ static void emit_insn(struct tctx *t) {
         callout_raise(t, (unsigned)vector, -1);
     else
         emit_kind(t, row);
-    t->cut |= row->ends;
+    t->cut |= row->ends && !t->open;
     t->out->called += out->callouts != called && out->identity + out->inlined == copied;
     if (emit_offset(&t->e) == before)
         emit_nop(&t->e, 1); // every instruction has an address of its own

@@ -3,6 +3,8 @@
 // code segment that is not flat, all near transfers are left to C. Intel SDM, vol. 2 (JMP, Jcc, CALL, RET, LOOPcc).
 #include "translator/control.h"
 
+#define EXITS_AT_END 2 // that the last instruction of a block may need
+
 // ---- Ends of a block -----------------------------------------------------------------------------------------------
 
 void control_transfer(struct tctx *t) {
@@ -87,18 +89,35 @@ static void jump_next(struct tctx *t) {
     control_jump(t, insn_next(t->insn));
 }
 
+// May a block go on behind a conditional jump that is not taken? Code of a program that has run long enough to be
+// direct is worth it; what runs once is not, since each way into the middle is translated anew.
+static bool goes_on(const struct tctx *t) {
+    uint32_t never = MODE_SOFT | MODE_ONE | MODE_CS_CHECKED | MODE_COUNTED | MODE_TRACED;
+    return mode_cpl(t->mode) == 3 && !(t->mode & never) && !t->in->self_checking &&
+           t->out->exit_count + EXITS_AT_END < TRANSLATE_MAX_EXITS;
+}
+
 static void emit_jcc(struct tctx *t) {
     struct emitter *e = &t->e;
     const struct guest_insn *insn = t->insn;
-    struct host_label taken = emit_jcc_rel32(e, insn->opcode & 15u);
     bool whole = insn->operand_size == 4 || (t->mode & MODE_CS_CHECKED); // EIP is not cut
-    if (whole && is_linkable(t, direct_target(insn))) {
-        exit_add(t, taken, direct_target(insn));
-        jump_next(t);
+    bool linkable = whole && is_linkable(t, direct_target(insn)), on = goes_on(t);
+    struct host_label to = emit_jcc_rel32(e, (insn->opcode & 15u) ^ (on && !linkable));
+    if (linkable)
+        exit_add(t, to, direct_target(insn));
+    t->open = on;
+    if (linkable && on)
+        return;
+    if (on) {
+        jump_direct(t);
+        t->ended = false;
+        emit_here(e, to);
         return;
     }
     jump_next(t);
-    emit_here(e, taken);
+    if (linkable)
+        return;
+    emit_here(e, to);
     jump_direct(t);
 }
 

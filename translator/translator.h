@@ -12,7 +12,7 @@
 
 #define TRANSLATE_MAX_INSNS 64    // guest instructions a block
 #define TRANSLATE_MAX_HOST  32768 // bytes of host code a block, tails included
-#define TRANSLATE_MAX_EXITS 4     // direct transfers inside the page
+#define TRANSLATE_MAX_EXITS 16    // direct transfers inside the page
 #define TRANSLATE_MAX_MARKS 1024  // entries of the side table
 
 struct translate_input {
