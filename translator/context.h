@@ -188,7 +188,7 @@ struct tctx {
         ended; // a kind sets it: nothing falls out of the code just emitted (transfer, or a callout that never returns)
     bool cut;  // a kind sets it: the block must end here, execution goes on at the next instruction
     bool last; // a kind sets it: no instruction may follow in this block, which goes on to the next by a jump
-    bool open;   // a kind sets it: though its row ends blocks, this one goes on behind the instruction
+    bool open; // a kind sets it: though its row ends blocks, this one goes on behind the instruction
     bool wrote;  // the current instruction may write guest memory (access_emit sets it; callouts and strings too)
     bool stay;   // inside access.transfer: the transfer must go through the code map
     bool failed; // an error of the monitor; err is filled

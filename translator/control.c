@@ -89,12 +89,11 @@ static void jump_next(struct tctx *t) {
     control_jump(t, insn_next(t->insn));
 }
 
-// May a block go on behind a conditional jump that is not taken? Code of a program that has run long enough to be
-// direct is worth it; what runs once is not, since each way into the middle is translated anew.
+// May a block go on behind a conditional jump that is not taken? Soft code is what has not run for long: it is not
+// worth that each way into the middle is translated anew. What is counted or recorded, a block at a time, runs whole.
 static bool goes_on(const struct tctx *t) {
     uint32_t never = MODE_SOFT | MODE_ONE | MODE_CS_CHECKED | MODE_COUNTED | MODE_TRACED;
-    return mode_cpl(t->mode) == 3 && !(t->mode & never) && !t->in->self_checking &&
-           t->out->exit_count + EXITS_AT_END < TRANSLATE_MAX_EXITS;
+    return !(t->mode & never) && !t->in->self_checking && t->out->exit_count + EXITS_AT_END < TRANSLATE_MAX_EXITS;
 }
 
 static void emit_jcc(struct tctx *t) {

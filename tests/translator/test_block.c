@@ -82,7 +82,7 @@ static void test_frame(void **state) {
 
 static void test_exit_and_cold_path(void **state) {
     (void)state;
-    assert_int_equal(TRANSLATE(FLAT, 0x100, "\x74\x10"), TRANSLATE_OK); // jz
+    assert_int_equal(TRANSLATE(SOFT, 0x100, "\x74\x10"), TRANSLATE_OK); // jz
     assert_int_equal(out.exit_count, 2);
     for (unsigned i = 0; i < 2; i++) {
         const struct block_exit *x = &out.exits[i];
@@ -94,6 +94,33 @@ static void test_exit_and_cold_path(void **state) {
         snprintf(want, sizeof want, "lea r8d, [r11 + %#x]\ncall 0x10000200\n", x->target);
         assert_string_equal(listing(x->cold, x->cold_return), want);
     }
+}
+
+// Direct code goes on behind a conditional jump that is not taken; other code ends there.
+static void test_goes_on(void **state) {
+    const char *bytes = "\x74\x10\x40\x7c\x05\xeb\xf9"; // jz; inc eax; jl; jmp to the beginning
+    (void)state;
+    assert_int_equal(translate(FLAT, 0x100, bytes, 7), TRANSLATE_OK);
+    assert_int_equal(out.guest_size, 7);
+    assert_int_equal(out.exit_count, 3);
+    assert_int_equal(out.exits[0].target, 0x112);
+    assert_int_equal(out.exits[1].target, 0x10a);
+    assert_int_equal(out.exits[2].target, 0x100);
+    const uint32_t ending[] = {SOFT, FLAT | MODE_COUNTED, FLAT | MODE_TRACED, FLAT | MODE_CS_CHECKED};
+    for (unsigned i = 0; i < sizeof ending / sizeof ending[0]; i++) {
+        assert_int_equal(translate(ending[i], 0x100, bytes, 7), TRANSLATE_OK);
+        assert_int_equal(out.guest_size, 2);
+    }
+    // A jump that leaves the page stands where it is not taken.
+    assert_int_equal(TRANSLATE(FLAT, 0, "\x74\x80\xeb\xfc"), TRANSLATE_OK);
+    assert_int_equal(out.guest_size, 4);
+    expect_body("jne 0x1001001e\nlea r8d, [r11 - 0x7e]\nshrx r9d, r8d, r15d\n");
+    // There is an end to it.
+    char jumps[4 * TRANSLATE_MAX_EXITS];
+    for (unsigned i = 0; i < sizeof jumps; i += 2)
+        memcpy(jumps + i, "\x74\x10", 2);
+    assert_int_equal(translate(FLAT, 0, jumps, sizeof jumps), TRANSLATE_OK);
+    assert_int_equal(out.exit_count, TRANSLATE_MAX_EXITS);
 }
 
 static void test_crossing(void **state) {
@@ -402,6 +429,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_frame),
         TEST(test_exit_and_cold_path),
+        TEST(test_goes_on),
         TEST(test_crossing),
         TEST(test_charge),
         TEST(test_record),
