@@ -2,6 +2,7 @@
 // Root entries are biased by minus 4 x the page's linear address, so that a transfer needs no mask; the entries of an
 // empty root too, which is why a root is a private mapping of a template file.
 #include "base/populate.h"
+#include "base/reserve.h"
 #include "cache/internal.h"
 
 #include <errno.h>
@@ -38,12 +39,9 @@ static int template_create(struct cache *cache, struct error *err) {
 }
 
 int codemap_create(struct cache *cache, struct error *err) {
-    cache->slice_pool = mmap(NULL, (size_t)SLICE_MAX * SLICE_BYTES, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (cache->slice_pool == MAP_FAILED) {
-        cache->slice_pool = NULL;
+    cache->slice_pool = reserve_private((size_t)SLICE_MAX * SLICE_BYTES);
+    if (!cache->slice_pool)
         return error_set(err, "address space for the code map: %s", strerror(errno));
-    }
     cache->slice_free = calloc(SLICE_MAX, sizeof *cache->slice_free);
     if (!cache->slice_free)
         return error_set(err, "out of memory");
@@ -63,8 +61,7 @@ void codemap_destroy(struct cache *cache) {
         munmap(cache->empty_root.map, ROOT_BYTES);
     if (cache->template_fd > 0)
         close(cache->template_fd);
-    if (cache->slice_pool)
-        munmap(cache->slice_pool, (size_t)SLICE_MAX * SLICE_BYTES);
+    reserve_release(cache->slice_pool, (size_t)SLICE_MAX * SLICE_BYTES);
     free(cache->slice_free);
 }
 

@@ -1,21 +1,20 @@
 // Address space that is populated in steps, ahead of its use.
 #include "base/populate.h"
+#include "base/reserve.h"
 #include "cache/internal.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 int region_create(struct region *region, size_t size) {
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED)
+    void *base = reserve_private(size);
+    if (!base)
         return -1;
     *region = (struct region){.base = base, .size = size};
     return 0;
 }
 
 void region_destroy(struct region *region) {
-    if (region->base)
-        munmap(region->base, region->size);
+    reserve_release(region->base, region->size);
 }
 
 void *region_take(struct region *region, size_t size) {
