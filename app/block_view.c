@@ -110,7 +110,9 @@ int block_view_make(struct block_view_viewer *viewer, struct block_view *view, c
             add_host(viewer, printer, &view->tail, mark->host, end);
             continue;
         }
-        if (mark->guest >= next && mark->guest - offset < size && view->count < BLOCK_VIEW_LINES) {
+        if (mark->guest - offset >= size) // the HLT behind, where a block that is not recorded goes on
+            continue;
+        if (mark->guest >= next && view->count < BLOCK_VIEW_LINES) {
             uint32_t at = mark->guest - offset;
             add_line(view, printer, bytes + at, size - at, linear + at, code32);
             next = mark->guest + 1u;

@@ -1,6 +1,6 @@
-/* monitor.c: a trap-and-emulate monitor of one page. Its "guest" is a piece of code in the same Linux process, so it runs in
-   ring 3. Privileged instructions trap; the handler, which is the monitor, does on the guest's virtual interrupt flag what they
-   would have done. PUSHF and POPF do not trap, and nobody does it for them. */
+/* monitor.c: a trap-and-emulate monitor of one page. Its "guest" is a piece of code in the same Linux process, so it
+   runs in ring 3. Privileged instructions trap; the handler, which is the monitor, does on the guest's virtual
+   interrupt flag what they would have done. PUSHF and POPF do not trap, and nobody does it for them. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>

@@ -63,6 +63,7 @@ says '^callouts +0$' --kind block,fault t
 says '^1\. 00200085 cpl 0: 99\.7[0-9] %' --hot 1 t
 says 'dec ecx' --hot 1 t
 says '<link>|jne block' --hot 1 --host t
+! "$ringshade" trace --hot 1 --host t | grep -q HLT || fail "--hot --host shows code behind the block"
 says '"runs": 999, ' --hot 1 --json t
 for options in "" "--hot 3"; do
     # shellcheck disable=SC2086
