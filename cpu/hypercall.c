@@ -80,13 +80,16 @@ static int32_t call_ptes(struct vcpu *v) {
         if (status < 0)
             return status;
     }
-    for (uint32_t i = 0; i < count; i++)
+    uint32_t pages[RINGSHADE_PTES_MAX];
+    unsigned drops = 0;
+    for (uint32_t i = 0; i < count; i++) {
         mmu_store_ram(v->mmu, updates[i].entry, updates[i].value, size);
-    for (uint32_t i = 0; i < count; i++)
-        if (updates[i].page & RINGSHADE_PTE_DROP) {
-            mmu_invlpg(v->mmu, updates[i].page & ~(uint32_t)PAGE_BITS);
-            engine_flush_code_page(v, updates[i].page & ~(uint32_t)PAGE_BITS);
-        }
+        if (updates[i].page)
+            pages[drops++] = updates[i].page & ~(uint32_t)PAGE_BITS;
+    }
+    mmu_invlpg_pages(v->mmu, pages, drops);
+    for (unsigned i = 0; i < drops; i++)
+        engine_flush_code_page(v, pages[i]);
     v->stats->hypercall_ptes += count;
     return (int32_t)count;
 }

@@ -139,3 +139,8 @@ void mmu_invlpg(struct mmu *mmu, uint32_t linear) {
     softtlb_invlpg(mmu, linear);
     window_invlpg(mmu, linear);
 }
+
+void mmu_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count) {
+    softtlb_invlpg_pages(mmu, pages, count);
+    window_invlpg_pages(mmu, pages, count);
+}

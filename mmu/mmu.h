@@ -68,6 +68,8 @@ void mmu_open_user(struct mmu *mmu, bool open);
 // The host refuses LOCK across a cache line: such operands are bounced from now on.
 void mmu_forbid_split_locks(struct mmu *mmu);
 void mmu_invlpg(struct mmu *mmu, uint32_t linear);
+// The same for several pages, cheaper: by their addresses, whose low 12 bits are zero.
+void mmu_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count);
 
 // ---- Walks
 // ---------------------------------------------------------------------------------------------------------------

@@ -62,6 +62,24 @@ void softtlb_invlpg(struct mmu *mmu, uint32_t linear) {
     }
 }
 
+void softtlb_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count) {
+    for (unsigned which = 0; which < 2; which++) {
+        const struct tlb_side *side = &mmu->tlb_side[which];
+        uint64_t large = 0;
+        for (unsigned word = 0; word < ABI_TLB_ENTRIES / 64; word++) {
+            large |= side->occupied[word] & side->large[word];
+        }
+        for (unsigned i = 0; i < count; i++) {
+            unsigned slot = pages[i] >> 12 & (ABI_TLB_ENTRIES - 1);
+            if (large) {
+                softtlb_invlpg(mmu, pages[i]);
+            } else if (side->page[slot] == pages[i]) {
+                drop(mmu, which, slot);
+            }
+        }
+    }
+}
+
 void softtlb_fill(struct mmu *mmu, uint32_t linear, bool user, const struct mmu_page *page) {
     if (mmu_is_watched(mmu, linear)) {
         return;

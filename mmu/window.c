@@ -174,6 +174,25 @@ void window_invlpg(struct mmu *mmu, uint32_t linear) {
     }
 }
 
+// All page tables are as they will be: a region is compared with them once for all its pages that follow one another.
+void window_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count) {
+    struct window_state *windows = mmu->windows;
+    struct window *user = windows->view ? windows->view->window : NULL;
+    const struct region *done = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        struct region *region = shown(mmu, &windows->supervisor, pages[i]);
+        if (region && region != done) {
+            region_validate(mmu, &windows->supervisor, region);
+            done = region;
+        }
+        region = user ? shown(mmu, user, pages[i]) : NULL;
+        if (region) {
+            region->marked = true;
+            user->pending = true;
+        }
+    }
+}
+
 uint64_t window_empty_base(const struct mmu *mmu) {
     return mmu->windows->base;
 }

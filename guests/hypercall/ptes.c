@@ -101,6 +101,32 @@ TEST(directory) { // an entry of the directory: all its pages, of which one is n
     }
 }
 
+TEST(large) { // any of its addresses stands for a page of 4 MiB
+    struct space s = space_new(PAGING_32);
+    space_identity(&s);
+    u32 frame = page_alloc(1);
+    pde_set(&s, AT, PTE_PS | PTE_WU); // shows the first 4 MiB
+    space_enter(&s);
+    for (unsigned i = 0; i < 8; i++) {
+        *(volatile u32 *)frame = i;
+        CHECK_EQ("page", *(volatile u32 *)(AT + frame), i);
+        (void)*(volatile u32 *)(AT + 0x3ff000);
+        batch[0] = (struct ringshade_pte){(u32)space_pde(&s, AT), (AT + 0x155000) | RINGSHADE_PTE_DROP,
+                                          i & 1 ? PTE_PS | PTE_WU : 0};
+        CHECK_EQ("status", apply(1, 4), 1);
+        struct regs r = regs_for(0);
+        struct trap t;
+        r.esi = AT + 0x3ff000;
+        exec(load, &r, &t);
+        if (i & 1)
+            CHECK_DONE("there", t);
+        else
+            CHECK_PF(t, 0, AT + 0x3ff000, load_at);
+        pde_set(&s, AT, PTE_PS | PTE_WU);
+        invlpg(AT);
+    }
+}
+
 TEST(not_dropped) { // what was absent needs no drop
     struct space s = space_new(PAGING_32);
     u32 frame = page_alloc(1);

@@ -226,6 +226,10 @@ class PartsTest(unittest.TestCase):
             with open(os.path.join(ROOT, "bench", path), encoding="utf-8") as file:
                 found = re.findall(pattern, file.read(), re.MULTILINE)
             self.assertEqual(sorted(rows[suite]), sorted(found), suite)
+        with open(os.path.join(ROOT, "guests/paravirt/rows.c"), encoding="utf-8") as file:
+            found = re.findall(r'ROW\("([a-z0-9-]+)"', file.read())
+        self.assertEqual(rows["unmodified"], found)
+        self.assertEqual(rows["paravirt"], [name + "-hypercall" for name in found if name != "clock-tsc"])
         self.assertEqual(rows["boot"], list(catalogue.suites["boot"].keys["rows"]))
         self.assertTrue({"native", "ringshade", "qemu-tcg"} <= set(catalogue.engines))
 
