@@ -123,7 +123,8 @@ static uint32_t eip_of(const struct vcpu *v, const greg_t *regs, const struct bl
 }
 
 // The block is left at this instruction.
-static void leave(struct vcpu *v, const struct block *block, const struct block_mark *mark) {
+static void leave(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
+    regs[REG_R12] = (uint32_t)((uint32_t)regs[REG_R12] + 4u * (uint32_t)mark->esp_late);
     v->engine->left_block = block;
     v->engine->left_offset = mark->guest;
     clock_give_back(v, block, mark->guest);
@@ -132,7 +133,7 @@ static void leave(struct vcpu *v, const struct block *block, const struct block_
 // Goes on in the fault stub, which saves the guest's registers and delivers v->fault.
 static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
     v->engine->fault_eip = eip_of(v, regs, mark);
-    leave(v, block, mark);
+    leave(v, regs, block, mark);
     restore_pointers(regs);
     regs[REG_RIP] = v->engine->stub[STUB_FAULT];
 }
@@ -140,7 +141,7 @@ static void redirect_fault(struct vcpu *v, greg_t *regs, const struct block *blo
 // Leaves for the dispatcher, to run the instruction anew.
 static void redirect_again(struct vcpu *v, greg_t *regs, const struct block *block, const struct block_mark *mark) {
     v->engine->again = true;
-    leave(v, block, mark);
+    leave(v, regs, block, mark);
     restore_pointers(regs);
     regs[REG_R8] = (uint32_t)((uint32_t)regs[REG_R11] + mark->guest);
     regs[REG_RIP] = v->engine->stub[STUB_EXIT];

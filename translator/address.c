@@ -55,7 +55,7 @@ struct mem_ref ref_stack(const struct tctx *t, int32_t disp) {
         .index = GUEST_NONE,
         .address_size = t->mode & MODE_STACK32 ? 4 : 2,
         .add = HOST_NONE,
-        .disp = disp,
+        .disp = disp + t->esp_late,
     };
 }
 

@@ -30,7 +30,8 @@ void mark_begin(struct tctx *t, enum mark_kind kind, unsigned access, bool strin
         .kind = (uint8_t)kind,
         .length = t->insn->length,
         .string = string,
-        .access = (uint8_t)access,
+        .access = access & 0x7f,
+        .esp_late = (int8_t)(t->esp_late / 4),
     };
     if (out->mark_count != 0) {
         struct block_mark *last = &out->marks[out->mark_count - 1];
@@ -106,6 +107,7 @@ static void emit_insn(struct tctx *t) {
         callout_raise(t, (unsigned)vector, -1);
     else
         emit_kind(t, row);
+    stack_run_settle(t);
     t->cut |= row->ends && !t->open;
     t->out->called += out->callouts != called && out->identity + out->inlined == copied;
     if (emit_offset(&t->e) == before)

@@ -156,8 +156,15 @@ static inline struct host_mem mem_tmp(unsigned i) {
     return mem_vcpu(ABI_OFFSET(tmp) + (int32_t)(4 * i));
 }
 
-// ESP += delta, or SP where the stack is 16-bit; leaves flags alone; clobbers r10 in the latter case.
+// ESP += delta, or SP where the stack is 16-bit; leaves flags alone; clobbers r10 in the latter case. In a run of PUSH
+// and POP it is put off (stack_run.c); ref_stack knows.
 void stack_adjust(struct tctx *t, int32_t delta);
+// r12d catches up with guest ESP.
+void stack_commit(struct tctx *t);
+// May the current instruction, a PUSH or POP, leave its change of ESP to the ones behind it?
+bool stack_run_keeps(const struct tctx *t);
+// Behind each instruction: makes up for what was put off if the run ends here.
+void stack_run_settle(struct tctx *t);
 // dst = guest register reg (may be ESP) with 2 or 4 bytes, zero-extended.
 void guest_load(struct tctx *t, enum host_reg dst, unsigned reg, unsigned size);
 // Guest register reg = low 2 or 4 bytes of src; 2 keep the upper half.
@@ -189,19 +196,24 @@ struct tctx {
     bool cut;  // a kind sets it: the block must end here, execution goes on at the next instruction
     bool last; // a kind sets it: no instruction may follow in this block, which goes on to the next by a jump
     bool open; // a kind sets it: though its row ends blocks, this one goes on behind the instruction
-    bool wrote;  // the current instruction may write guest memory (access_emit sets it; callouts and strings too)
-    bool stay;   // inside access.transfer: the transfer must go through the code map
-    bool failed; // an error of the monitor; err is filled
+    bool wrote;       // the current instruction may write guest memory (access_emit sets it; callouts and strings too)
+    bool stay;        // inside access.transfer: the transfer must go through the code map
+    bool failed;      // an error of the monitor; err is filled
+    int32_t esp_late; // what guest ESP is ahead of r12d, inside a run of PUSH and POP (stack_run.c)
     unsigned insn_count, tail_count;
     struct guest_insn insns[TRANSLATE_MAX_INSNS];
     struct tail tails[TAILS_MAX];
 };
 
 // Has this instruction caused too many host signals as it was?
-static inline bool tctx_is_softened(const struct tctx *t) {
+static inline bool tctx_is_softened_at(const struct tctx *t, unsigned offset) {
     const uint64_t *map = t->in->soft_map;
-    unsigned at = t->insn->offset & 4095u;
+    unsigned at = offset & 4095u;
     return map && (map[at / 64] >> (at % 64) & 1) != 0;
+}
+
+static inline bool tctx_is_softened(const struct tctx *t) {
+    return tctx_is_softened_at(t, t->insn->offset);
 }
 
 static inline bool tctx_is_soft(const struct tctx *t) {

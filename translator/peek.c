@@ -14,11 +14,14 @@ static bool block_has_room(const struct tctx *t) {
            left > TWO_INSN_ROOM + (t->tail_count + TWO_INSN_TAIL) * TAIL_ROOM;
 }
 
-bool peek_next(const struct tctx *t, struct guest_insn *next) {
+const uint8_t *peek_bytes(const struct tctx *t) {
     uint32_t at = insn_next(t->insn);
     if ((t->mode & (MODE_ONE | MODE_CS_CHECKED)) || t->in->self_checking || t->out->crossing)
-        return false;
-    if (at + LENGTH_MAX > PAGE_SIZE || !block_has_room(t))
-        return false;
-    return decode_insn(t->in->page + at, LENGTH_MAX, at, (t->mode & MODE_CODE32) != 0, next) == DECODE_OK;
+        return NULL;
+    return at + LENGTH_MAX <= PAGE_SIZE && block_has_room(t) ? t->in->page + at : NULL;
+}
+
+bool peek_next(const struct tctx *t, struct guest_insn *next) {
+    const uint8_t *bytes = peek_bytes(t);
+    return bytes && decode_insn(bytes, LENGTH_MAX, insn_next(t->insn), (t->mode & MODE_CODE32) != 0, next) == DECODE_OK;
 }

@@ -10,4 +10,7 @@
 // instruction must neither end nor cut the block.
 bool peek_next(const struct tctx *t, struct guest_insn *next);
 
+// The bytes of that instruction, all of it, without decoding; NULL where it is not certain.
+const uint8_t *peek_bytes(const struct tctx *t);
+
 #endif

@@ -1,10 +1,18 @@
 // Small moves of whole guest registers that several kinds need. All leave the flags alone.
 #include "translator/context.h"
 
+void stack_commit(struct tctx *t) {
+    if (t->esp_late != 0)
+        emit_lea_r32_disp(&t->e, HOST_ESP, HOST_ESP, t->esp_late);
+    t->esp_late = 0;
+}
+
 void stack_adjust(struct tctx *t, int32_t delta) {
     struct emitter *e = &t->e;
     if (t->mode & MODE_STACK32) {
-        emit_lea_r32_disp(e, HOST_ESP, HOST_ESP, delta);
+        t->esp_late += delta;
+        if (!stack_run_keeps(t))
+            stack_commit(t);
         return;
     }
     emit_lea_r32_disp(e, R10, HOST_ESP, delta);

@@ -43,13 +43,14 @@ enum mark_kind {
 
 // Host code from `host` up to the next mark belongs to the guest instruction at `guest`.
 struct block_mark {
-    uint16_t host;  // offset in the block's host code, ascending
-    uint16_t guest; // offset of the instruction in its page
-    uint8_t kind;   // enum mark_kind
-    uint8_t length; // of the guest instruction
-    uint8_t string; // direct REP string: interrupted iterations leave a state that is restartable at `guest` once
-                    // ESI and EDI are truncated to 32 bits
-    uint8_t access; // direct operand: enum operand_intent of the first access + 1; 0 if no guest memory is touched
+    uint16_t host;      // offset in the block's host code, ascending
+    uint16_t guest;     // offset of the instruction in its page
+    uint8_t kind;       // enum mark_kind
+    uint8_t length;     // of the guest instruction
+    uint8_t string : 1; // direct REP string: interrupted iterations leave a state that is restartable at `guest` once
+                        // ESI and EDI are truncated to 32 bits
+    uint8_t access : 7; // direct operand: enum operand_intent of the first access + 1; 0 if no guest memory is touched
+    int8_t esp_late;    // by how many words guest ESP is above r12d there, in a run of PUSH and POP
 };
 
 // A direct transfer to an instruction of the same page. Before it is linked the branch at `site` goes to `cold`, which

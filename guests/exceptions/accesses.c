@@ -24,6 +24,10 @@ SNIPPET(m_push_reg, "", "push %eax")
 SNIPPET(m_push_seg, "", "push %ds")
 SNIPPET(m_pop_reg, "", "pop %eax")
 SNIPPET(m_pop_seg, "", "pop %fs")
+SNIPPET(m_push_run, "", "push %eax\n push $7\n mov %eax, %edx\n push %ebx\n push %ecx")
+SNIPPET(m_push_call, "", "push %eax\n push %ebx\n call 1f\n 1:")
+SNIPPET(m_pop_run, "", "pop %ebx\n xor %ecx, %ecx\n pop %edx\n pop %eax\n pop %edi")
+SNIPPET(m_pop_ret, "", "pop %ebx\n pop %edx\n ret")
 SNIPPET(m_les, "", "les (%esi), %eax")
 SNIPPET(m_bound, "", "bound %eax, (%esi)")
 SNIPPET(m_xlat, "mov %esi, %ebx\n xor %eax, %eax", "xlat")
@@ -130,6 +134,47 @@ TEST(pop) {
     r = set_up(3);
     r.esp = HERE + PAGE - 12; // the destination, computed with the ESP after the pop, is in the next page
     faults("destination by ESP", m_pop_esp_mem, r, HERE + PAGE, true);
+}
+
+// A fault in the middle of a run of PUSH and POP: what stands before it has been done, ESP included.
+static struct trap stops(const char *name, const u8 *code, struct regs r, u32 done, u32 esp, u32 address) {
+    struct trap t;
+    check_context(name);
+    for (unsigned again = 0; again < 2; again++) {
+        exec(code, &r, &t);
+        CHECK_EQ("vector", t.vector, VEC_PF);
+        CHECK_EQ("CR2", t.cr2, address);
+        CHECK_EQ("eip", t.r.eip, (u32)code + done);
+        CHECK_EQ("esp", t.r.esp, esp);
+    }
+    return t;
+}
+
+TEST(stack_runs) {
+    struct regs r = set_up(3);
+    u32 *here = (u32 *)(frames + PAGE);
+    r.esp = HERE + 8;
+    struct trap t = stops("push", m_push_run, r, 5, HERE, HERE - 4);
+    CHECK_EQ("first", here[1], r.eax);
+    CHECK_EQ("second", here[0], 7);
+    CHECK_EQ("between", t.r.edx, r.eax);
+    stops("push, call", m_push_call, r, 2, HERE, HERE - 4);
+    CHECK_EQ("before the call", here[0], r.ebx);
+    r.esp = HERE + PAGE - 8;
+    here[1022] = 0x11111111;
+    here[1023] = 0x22222222;
+    t = stops("pop", m_pop_run, r, 4, HERE + PAGE, HERE + PAGE);
+    CHECK_EQ("first", t.r.ebx, 0x11111111);
+    CHECK_EQ("second", t.r.edx, 0x22222222);
+    CHECK_EQ("between", t.r.ecx, 0);
+    CHECK_EQ("not yet", t.r.eax, r.eax);
+    t = stops("pop, ret", m_pop_ret, r, 2, HERE + PAGE, HERE + PAGE);
+    CHECK_EQ("before the return", t.r.edx, 0x22222222);
+    r.esp = HERE + PAGE;
+    exec(m_push_run, &r, &t);
+    CHECK_DONE("all of it", t);
+    CHECK_EQ("esp", t.r.esp, HERE + PAGE - 16);
+    CHECK_EQ("last", here[1020], r.ecx);
 }
 
 TEST(pusha_popa) {

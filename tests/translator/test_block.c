@@ -123,6 +123,28 @@ static void test_goes_on(void **state) {
     assert_int_equal(out.exit_count, TRANSLATE_MAX_EXITS);
 }
 
+// In a run of PUSH and POP the stack pointer moves once; the marks say what it is behind by.
+static void test_stack_run(void **state) {
+    (void)state;
+    assert_int_equal(TRANSLATE(FLAT, 0x100, "\x50\x53\x89\xc2\x59\xc3"), TRANSLATE_OK);
+    expect_body("mov dword ptr gs:[r12d - 4], eax\nmov dword ptr gs:[r12d - 8], ebx\nmov edx, eax\n"
+                "mov ecx, dword ptr gs:[r12d - 8]\nmov r8d, dword ptr gs:[r12d - 4]\nshrx r9d, r8d, r15d\n");
+    const int8_t late[] = {0, -1, -2, -2, -1};
+    unsigned seen = 0;
+    for (unsigned i = 0; i < out.mark_count && seen < 5; i++)
+        if (i == 0 || out.marks[i].guest != out.marks[i - 1].guest)
+            assert_int_equal(out.marks[i].esp_late, late[seen++]);
+    assert_int_equal(seen, 5);
+    // What uses ESP ends the run, as does what is soft.
+    BODY(FLAT, "\x50\x53\x89\xe5",
+         "mov dword ptr gs:[r12d - 4], eax\nmov dword ptr gs:[r12d - 8], ebx\nlea r12d, [r12 - 8]\nmov ebp, r12d\n");
+    BODY(FLAT, "\x50\x54",
+         "mov dword ptr gs:[r12d - 4], eax\nlea r12d, [r12 - 4]\nmov dword ptr gs:[r12d - 4], r12d\n");
+    uint64_t soft[64] = {[0x101 / 64] = 1ull << (0x101 % 64)};
+    in.soft_map = soft;
+    BODY(FLAT, "\x50\x53", "mov dword ptr gs:[r12d - 4], eax\nlea r12d, [r12 - 4]\nlea r8d, [r12 - 4]\n");
+}
+
 static void test_crossing(void **state) {
     (void)state;
     in.next = NULL;
@@ -430,6 +452,7 @@ int main(void) {
         TEST(test_frame),
         TEST(test_exit_and_cold_path),
         TEST(test_goes_on),
+        TEST(test_stack_run),
         TEST(test_crossing),
         TEST(test_charge),
         TEST(test_record),
