@@ -64,7 +64,8 @@ void cpu_control_update(struct vcpu *v) {
 void cpu_mode_update(struct vcpu *v) {
     bool user = cpu_user(v);
     uint32_t mode = v->segment_mode | v->control_mode | (uint32_t)v->cpl << MODE_CPL_SHIFT;
-    if ((v->abi.sys_flags & EFLAGS_TF) || v->abi.shadow)
+    // By itself: as a part of one wide load with the flags it would wait for what was just stored to these.
+    if ((v->abi.sys_flags & EFLAGS_TF) || *(const volatile uint8_t *)&v->abi.shadow)
         mode |= MODE_ONE;
     if (v->cpl <= cpu_iopl(v))
         mode |= MODE_IOPL_OK;
