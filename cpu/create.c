@@ -32,6 +32,50 @@ CHECK_OFFSET(STUB_EXIT_ENTRY, exit_entry);
 CHECK_OFFSET(STUB_FX, fx);
 CHECK_OFFSET(STUB_YMM_LIVE, ymm_live);
 CHECK_OFFSET(STUB_YMM, ymm);
+CHECK_OFFSET(STUB_SYS_FLAGS, sys_flags);
+CHECK_OFFSET(STUB_SELECTOR_CS, seg_selector[CPU_SEG_CS]);
+CHECK_OFFSET(STUB_VIEW_CHANGES, view_changes);
+CHECK_OFFSET(STUB_STAY_SINCE, stay.since);
+CHECK_OFFSET(STUB_STAY_UNTIMED, stay.untimed);
+CHECK_OFFSET(STUB_STAY_USER, stay.user);
+CHECK_OFFSET(STUB_STAY_KEPT, stay.kept);
+CHECK_OFFSET(STUB_EMPTY_ROOT, empty_root);
+CHECK_OFFSET(STUB_CALLOUT_COUNTS, callout_counts);
+CHECK_OFFSET(STUB_CROSSING, crossing);
+_Static_assert(CPU_SEG_SS == CPU_SEG_CS + 1, "the stubs store both selectors at once");
+#define CHECK_VCPU(name, field) _Static_assert(name == offsetof(struct vcpu, field), #field)
+CHECK_VCPU(STUB_V_CS, seg[CPU_SEG_CS]);
+CHECK_VCPU(STUB_V_SS, seg[CPU_SEG_SS]);
+CHECK_VCPU(STUB_V_CPL, cpl);
+CHECK_VCPU(STUB_V_ESP, msr.sysenter_esp);
+CHECK_VCPU(STUB_V_EIP, msr.sysenter_eip);
+CHECK_VCPU(STUB_V_MODE, mode);
+CHECK_VCPU(STUB_V_SEGMENT_MODE, segment_mode);
+CHECK_VCPU(STUB_V_SS_MEMO, memo[CPU_SEG_SS].valid);
+CHECK_VCPU(STUB_V_ENGINE, engine);
+_Static_assert(offsetof(struct cpu_segment, selector) == 0 && offsetof(struct cpu_segment, attr) == 2,
+               "the stubs store both at once");
+#define CHECK_CROSSING(name, field) _Static_assert(name == offsetof(struct abi_crossing, field), #field)
+CHECK_CROSSING(CROSSING_FROM, from);
+CHECK_CROSSING(CROSSING_TO, to);
+CHECK_CROSSING(CROSSING_CHANGES, changes);
+CHECK_CROSSING(CROSSING_FLAGS, flags);
+CHECK_CROSSING(CROSSING_ROOT_SERVES, root_serves);
+CHECK_CROSSING(CROSSING_ROOT, root);
+CHECK_CROSSING(CROSSING_MAP, map);
+CHECK_CROSSING(CROSSING_WINDOW, window);
+CHECK_CROSSING(CROSSING_SELECTORS, selectors);
+CHECK_CROSSING(CROSSING_CODE, code);
+CHECK_CROSSING(CROSSING_STACK, stack);
+CHECK_CROSSING(CROSSING_SEGMENT_MODE, segment_mode);
+_Static_assert(STUB_CROSSING_SIZE == sizeof(struct abi_crossing) && CROSSING_SYSENTER == 0 && CROSSING_SYSEXIT == 1,
+               "the stubs know where each crossing is");
+_Static_assert(ROOT_SERVES == offsetof(struct root, view) && ROOT_SERVES + 4 == offsetof(struct root, mode),
+               "the stubs compare both at once");
+_Static_assert(ENGINE_ROOT == offsetof(struct engine, root), "the stubs change the root");
+_Static_assert(STUB_ID_SYSENTER == CALLOUT_SYSENTER && STUB_ID_SYSEXIT == CALLOUT_SYSEXIT, "the stubs count callouts");
+_Static_assert(STUB_FLAGS_KEY == (EFLAGS_IOPL | EFLAGS_AC) && STUB_FLAGS_ENTER == (EFLAGS_IF | EFLAGS_RF | EFLAGS_VM),
+               "the stubs know flags");
 _Static_assert(STUB_FX_MXCSR == FX_MXCSR && STUB_FX_XMM == FX_XMM, "the stubs know the FXSAVE image");
 _Static_assert(STUB_PARKED_VECTORS == PARKED_VECTORS && STUB_PARKED_ALL == PARKED_ALL,
                "the stubs know where FPU state is");
@@ -41,7 +85,7 @@ static int install_stubs(struct engine *e, struct error *err) {
     static const uint8_t *const labels[STUB_COUNT] = {
         [STUB_MISS] = stub_miss,           [STUB_EXIT] = stub_exit,       [STUB_LINK] = stub_link,
         [STUB_FAULT] = stub_fault,         [STUB_CALLOUT] = stub_callout, [STUB_SOFT_MISS] = stub_soft_miss,
-        [STUB_WRITEBACK] = stub_writeback,
+        [STUB_WRITEBACK] = stub_writeback, [STUB_SYSENTER] = stub_sysenter, [STUB_SYSEXIT] = stub_sysexit,
     };
     uint32_t size = (uint32_t)(stubs_end - stubs_begin), base = cache_arena(e->cache)->rx;
     if (cache_install_stubs(e->cache, stubs_begin, size, (uint32_t)(stub_miss - stubs_begin), err) < 0)
@@ -50,9 +94,13 @@ static int install_stubs(struct engine *e, struct error *err) {
         e->stub[i] = base + (uint32_t)(labels[i] - stubs_begin);
     e->gate = base + (uint32_t)(stub_gate - stubs_begin);
     e->gate_end = base + (uint32_t)(stub_gate_end - stubs_begin);
+    e->cross = base + (uint32_t)(stub_cross - stubs_begin);
+    e->cross_end = base + (uint32_t)(stub_cross_end - stubs_begin);
     e->code_start = base + ((size + 4095) & ~4095u);
     e->miss = e->stub[STUB_MISS];
     e->empty = cache_empty_root(e->cache);
+    if (log_on(e->v->log, LOG_EXITS)) // each is to be seen
+        e->stub[STUB_SYSENTER] = e->stub[STUB_SYSEXIT] = e->stub[STUB_CALLOUT];
     return 0;
 }
 
@@ -122,6 +170,8 @@ struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
     v->abi.writeback_entry = (uint64_t)(uintptr_t)engine_writeback;
     v->abi.gate_slow_entry = (uint64_t)(uintptr_t)engine_gate_slow;
     v->abi.exit_entry = (uint64_t)(uintptr_t)engine_exit;
+    v->abi.empty_root = (uint64_t)(uintptr_t)v->engine->empty->map;
+    v->abi.callout_counts = (uint64_t)(uintptr_t)v->stats->callouts;
     if (trace_create(v, err) < 0) {
         vcpu_destroy(v);
         return NULL;

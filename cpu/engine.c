@@ -110,6 +110,33 @@ bool engine_settled(struct vcpu *v, uint32_t mode) {
     return true;
 }
 
+void engine_note_crossing(struct vcpu *v, unsigned which, uint32_t from) {
+    struct engine *e = v->engine;
+    struct abi_crossing *c = &v->abi.crossing[which];
+    const struct settled *s = &e->settled[cpu_user(v)];
+    const uint32_t wanted = MODE_CODE32 | MODE_STACK32;
+    const uint32_t plain =
+        wanted | MODE_ONE | MODE_CS_CHECKED | MODE_V86 | MODE_TRACED | MODE_COUNTED | 3u << (MODE_SEG_SHIFT + 2 * CPU_SEG_SS);
+    c->from = CROSSING_NEVER;
+    if ((from & plain) != wanted || (v->mode & plain) != wanted || (v->abi.cr4 & CR4_SMAP) || e->gs_pinned ||
+        s->full != v->mode || s->root != e->root || s->changes != v->abi.view_changes)
+        return;
+    *c = (struct abi_crossing){
+        .from = from,
+        .to = v->mode,
+        .changes = s->changes,
+        .flags = v->abi.sys_flags & (EFLAGS_IOPL | EFLAGS_AC),
+        .root_serves = s->view | (uint64_t)v->mode << 32,
+        .root = (uint64_t)(uintptr_t)e->root,
+        .map = (uint64_t)(uintptr_t)e->root->map,
+        .window = v->mode & MODE_SOFT ? 0 : s->window,
+        .selectors = v->abi.seg_selector[CPU_SEG_CS] | (uint64_t)v->abi.seg_selector[CPU_SEG_SS] << 32,
+        .code = v->seg[CPU_SEG_CS].selector | (uint32_t)v->seg[CPU_SEG_CS].attr << 16,
+        .stack = v->seg[CPU_SEG_SS].selector | (uint32_t)v->seg[CPU_SEG_SS].attr << 16,
+        .segment_mode = v->segment_mode,
+    };
+}
+
 void engine_flush_code_roots(struct vcpu *v, bool keep_global) {
     cache_clear_roots(v->engine->cache, UINT32_MAX, keep_global);
 }

@@ -65,6 +65,7 @@ static void restore_gs_base(struct vcpu *v, uint64_t pc) {
     }
     e->gs_losses = 0;
     e->gs_pinned = true;
+    v->abi.view_changes++; // what sets another window must go through host_set_window
     pin_gs_base(v->abi.window);
 }
 
@@ -359,6 +360,8 @@ static void on_kick(int signal, siginfo_t *info, void *context) {
     v->abi.live_root = (uint64_t)(uintptr_t)e->empty->map;
     if (pc >= e->gate && pc < e->gate_end) {
         regs[REG_RIP] = (greg_t)e->gate;
+    } else if (pc >= e->cross && pc < e->cross_end) {
+        regs[REG_RIP] = (greg_t)e->cross;
     } else if (in_code(e, pc)) {
         struct block *block = cache_block_at(e->cache, (uint32_t)pc);
         if (block)

@@ -62,7 +62,10 @@ static int write_msr(struct vcpu *v, uint32_t number, uint64_t value) {
     case MSR_TSC_ADJUST: return shift_tsc(v, value - v->msr.tsc_adjust);
     case MSR_UCODE_WRITE:
     case MSR_UCODE_REVISION: return 0; // no update is ever loaded: the revision stays 0
-    case MSR_SYSENTER_CS: v->msr.sysenter_cs = (uint32_t)value; return 0;
+    case MSR_SYSENTER_CS:
+        v->msr.sysenter_cs = (uint32_t)value;
+        cpu_forget_crossings(v);
+        return 0;
     case MSR_SYSENTER_ESP: v->msr.sysenter_esp = (uint32_t)value; return 0;
     case MSR_SYSENTER_EIP: v->msr.sysenter_eip = (uint32_t)value; return 0;
     case MSR_MISC_ENABLE: v->msr.misc_enable = value & MISC_ENABLE_WRITABLE; return 0;

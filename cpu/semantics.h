@@ -87,6 +87,11 @@ int cpu_stop_unsupported(struct vcpu *v, const char *what);
 // ---- state.c -------------------------------------------------------------------------------------------------------
 
 void cpu_control_update(struct vcpu *v); // control_mode from CR0 and CR4
+// SYSENTER_CS, or what modes follow from besides segments and privilege, is another now.
+static inline void cpu_forget_crossings(struct vcpu *v) {
+    for (unsigned i = 0; i < CROSSING_COUNT; i++)
+        v->abi.crossing[i].from = CROSSING_NEVER;
+}
 // RF of flags that come from a stack or a TSS. Without enabled breakpoints it has no effect, and nothing would clear it
 // after the next instruction; else the dispatcher does, so translated code must be left (cpu_heed_rf, once it is set).
 static inline uint32_t cpu_effective_rf(const struct vcpu *v, uint32_t eflags) {

@@ -59,6 +59,7 @@ void cpu_control_update(struct vcpu *v) {
     if ((v->abi.cr0 & CR0_PE) && (v->abi.cr4 & CR4_OSXSAVE) && (v->xcr0 & vectors) == vectors)
         mode |= MODE_AVX;
     v->control_mode = mode;
+    cpu_forget_crossings(v);
 }
 
 void cpu_mode_update(struct vcpu *v) {

@@ -114,6 +114,7 @@
 
     .globl stubs_begin, stubs_end
     .globl stub_enter, stub_miss, stub_exit, stub_link, stub_fault
+    .globl stub_sysenter, stub_sysexit, stub_cross, stub_cross_end
     .globl stub_callout, stub_soft_miss, stub_writeback, stub_gate, stub_gate_end
 stubs_begin:
 
@@ -201,6 +202,117 @@ stub_link:
 stub_callout:
     save_guest
     call_c STUB_CALLOUT_ENTRY
+
+// SYSENTER and SYSEXIT as callouts, but where nothing has changed since C made one from the same mode, all that C would
+// do is done here (cpu/sysenter.c, cpu_mode_update). Nothing is changed before the last check, and a request that comes
+// later finds the empty root, or puts it there.
+    .macro crossing which, ring, id
+    mov AT(STUB_GPR + 0), eax       // waits there
+    lahf
+    seto al
+    movzx eax, ax
+    shl rax, 32
+    or r10, rax                     // flags above the word
+    mov eax, AT(STUB_V_MODE)
+    cmp eax, AT(\which + CROSSING_FROM)
+    jne cross_slow
+    mov eax, AT(STUB_VIEW_CHANGES)
+    cmp eax, AT(\which + CROSSING_CHANGES)
+    jne cross_slow
+    mov eax, AT(STUB_SYS_FLAGS)
+    and eax, STUB_FLAGS_KEY
+    cmp eax, AT(\which + CROSSING_FLAGS)
+    jne cross_slow
+    mov r9, AT(\which + CROSSING_ROOT)
+    mov rax, [r9 + ROOT_SERVES]
+    cmp rax, AT(\which + CROSSING_ROOT_SERVES)
+    jne cross_slow
+    .if \ring == 0                  // window_crossed
+    cmp byte ptr AT(STUB_STAY_USER), 0
+    je 1f
+    cmp qword ptr AT(STUB_STAY_SINCE), 0
+    jne cross_slow
+    mov byte ptr AT(STUB_STAY_USER), 0
+    .else
+    cmp byte ptr AT(STUB_STAY_KEPT), 0
+    je 1f
+    cmp byte ptr AT(STUB_STAY_USER), 0
+    jne 1f
+    mov eax, AT(STUB_STAY_UNTIMED)
+    sub eax, 1
+    jc cross_slow
+    mov AT(STUB_STAY_UNTIMED), eax
+    mov qword ptr AT(STUB_STAY_SINCE), 0
+    mov byte ptr AT(STUB_STAY_USER), 1
+    .endif
+1:  mov rax, AT(STUB_CALLOUT_COUNTS)
+    inc qword ptr [rax + 8 * \id]
+    .if \ring == 0
+    and dword ptr AT(STUB_SYS_FLAGS), ~STUB_FLAGS_ENTER
+    .endif
+    mov eax, AT(\which + CROSSING_CODE)
+    mov AT(STUB_V_CS), eax
+    mov eax, AT(\which + CROSSING_STACK)
+    mov AT(STUB_V_SS), eax
+    mov rax, AT(\which + CROSSING_SELECTORS)
+    mov AT(STUB_SELECTOR_CS), rax
+    mov byte ptr AT(STUB_V_SS_MEMO), 0
+    mov eax, AT(\which + CROSSING_SEGMENT_MODE)
+    mov AT(STUB_V_SEGMENT_MODE), eax
+    mov eax, AT(\which + CROSSING_TO)
+    mov AT(STUB_V_MODE), eax
+    mov byte ptr AT(STUB_V_CPL), \ring
+    mov rax, AT(STUB_V_ENGINE)
+    mov [rax + ENGINE_ROOT], r9
+    mov rax, AT(\which + CROSSING_MAP)
+    mov AT(STUB_LIVE_ROOT), rax
+    cmp byte ptr AT(STUB_REQUEST), 0
+    je 2f
+    mov rax, AT(STUB_EMPTY_ROOT)
+    mov AT(STUB_LIVE_ROOT), rax
+2:  mov rax, AT(\which + CROSSING_WINDOW)
+    test rax, rax
+    jz 3f
+    cmp rax, r14
+    je 3f
+    mov AT(STUB_WINDOW), rax
+    wrgsbase rax
+    mov r14, rax
+3:  mov rax, r10
+    shr rax, 32
+    add al, 0x7f                    // as in the gate
+    sahf
+    mov eax, AT(STUB_GPR + 0)
+    .endm
+
+stub_sysenter:
+    crossing STUB_CROSSING, 0, STUB_ID_SYSENTER
+    mov r12d, AT(STUB_V_ESP)
+    mov r8d, AT(STUB_V_EIP)
+    lea rsp, [rsp + 8]
+stub_cross:                         // a block's transfer; a kick goes back here
+    mov r13, AT(STUB_LIVE_ROOT)
+    shrx r9d, r8d, r15d
+    mov r9, [r13 + r9 * 8]
+    mov r9d, [r9 + r8 * 4]
+    jmp r9
+stub_cross_end:
+
+stub_sysexit:
+    crossing (STUB_CROSSING+STUB_CROSSING_SIZE), 3, STUB_ID_SYSEXIT
+    mov r12d, ecx
+    mov r8d, edx
+    lea rsp, [rsp + 8]
+    jmp stub_cross
+
+cross_slow:
+    mov rax, r10
+    shr rax, 32
+    add al, 0x7f
+    sahf
+    mov eax, AT(STUB_GPR + 0)
+    mov r10d, r10d
+    jmp stub_callout
 
 stub_soft_miss:
     save_guest

@@ -24,6 +24,8 @@
 #define STUB_SLOW_ENTRY    280
 #define STUB_EXIT_ENTRY    288
 #define STUB_FX            320
+#define STUB_SYS_FLAGS     72
+#define STUB_SELECTOR_CS   188
 #define STUB_YMM           9664
 
 // Inside the FXSAVE image, and values of STUB_FPU_PARKED.
@@ -32,6 +34,47 @@
 #define STUB_PARKED_VECTORS 1
 #define STUB_PARKED_ALL     2
 
+// Behind the part that translated code sees, and of struct vcpu.
+#define STUB_VIEW_CHANGES   9808
+#define STUB_STAY_SINCE     9816
+#define STUB_STAY_UNTIMED   9824
+#define STUB_STAY_USER      9828
+#define STUB_STAY_KEPT      9829
+#define STUB_EMPTY_ROOT     9832
+#define STUB_CALLOUT_COUNTS 9840
+#define STUB_CROSSING       9848
+#define STUB_CROSSING_SIZE  72
+#define STUB_V_CS           10060
+#define STUB_V_SS           10072
+#define STUB_V_CPL          10156
+#define STUB_V_ESP          10204
+#define STUB_V_EIP          10208
+#define STUB_V_MODE         10376
+#define STUB_V_SEGMENT_MODE 10380
+#define STUB_V_SS_MEMO      11242
+#define STUB_V_ENGINE       12584
+
+// struct abi_crossing
+#define CROSSING_FROM         0
+#define CROSSING_TO           4
+#define CROSSING_CHANGES      8
+#define CROSSING_FLAGS        12
+#define CROSSING_ROOT_SERVES  16
+#define CROSSING_ROOT         24
+#define CROSSING_MAP          32
+#define CROSSING_WINDOW       40
+#define CROSSING_SELECTORS    48
+#define CROSSING_CODE         56
+#define CROSSING_STACK        60
+#define CROSSING_SEGMENT_MODE 64
+
+#define ROOT_SERVES 8       // of struct root
+#define ENGINE_ROOT 80       // of struct engine
+#define STUB_ID_SYSENTER 42 // callouts
+#define STUB_ID_SYSEXIT  43
+#define STUB_FLAGS_KEY   0x43000 // IOPL, AC
+#define STUB_FLAGS_ENTER 0x30200 // IF, RF, VM: what SYSENTER clears
+
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
@@ -39,7 +82,9 @@
 extern const uint8_t stubs_begin[], stubs_end[];
 extern const uint8_t stub_enter[], stub_miss[], stub_exit[], stub_link[], stub_fault[];
 extern const uint8_t stub_callout[], stub_soft_miss[], stub_writeback[];
+extern const uint8_t stub_sysenter[], stub_sysexit[];
 extern const uint8_t stub_gate[], stub_gate_end[];
+extern const uint8_t stub_cross[], stub_cross_end[];
 #endif
 
 #endif

@@ -5,6 +5,7 @@
 enum callout_result callout_SYSENTER(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
     unsigned selector = v->msr.sysenter_cs & 0xfffc;
+    uint32_t from = v->mode;
     if (!cpu_protected(v) || selector_is_null(selector)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
@@ -14,12 +15,14 @@ enum callout_result callout_SYSENTER(struct vcpu *v, uint32_t r8, uint32_t r9, u
     v->abi.gpr[CPU_ESP] = v->msr.sysenter_esp;
     v->abi.eip = v->msr.sysenter_eip;
     cpu_mode_update(v);
+    engine_note_crossing(v, CROSSING_SYSENTER, from);
     return CALLOUT_JUMP;
 }
 
 enum callout_result callout_SYSEXIT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
     unsigned selector = v->msr.sysenter_cs & 0xfffc;
+    uint32_t from = v->mode;
     if (!cpu_protected(v) || v->cpl != 0 || selector_is_null(selector)) {
         cpu_raise_error(v, VECTOR_GP, 0);
         return CALLOUT_FAULT;
@@ -28,5 +31,6 @@ enum callout_result callout_SYSEXIT(struct vcpu *v, uint32_t r8, uint32_t r9, ui
     v->abi.gpr[CPU_ESP] = v->abi.gpr[CPU_ECX];
     v->abi.eip = v->abi.gpr[CPU_EDX];
     cpu_mode_update(v);
+    engine_note_crossing(v, CROSSING_SYSEXIT, from);
     return CALLOUT_JUMP;
 }

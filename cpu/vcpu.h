@@ -356,6 +356,8 @@ void engine_mode_changed(struct vcpu *v); // root and window for v->mode and the
 // Sets v->mode, root and window as the last change to `mode` (without MODE_SOFT) did at this privilege. False, with
 // nothing done, if they may be others now: then v->mode is to be found out, and engine_mode_changed called.
 bool engine_settled(struct vcpu *v, uint32_t mode);
+// SYSENTER or SYSEXIT (CROSSING_*) was made from blocks of mode `from`: the stub may do the same.
+void engine_note_crossing(struct vcpu *v, unsigned which, uint32_t from);
 void engine_flush_code_roots(struct vcpu *v, bool keep_global); // address space changed: code-map roots
 void engine_flush_code_page(struct vcpu *v, uint32_t linear);   // INVLPG
 void engine_arm(struct vcpu *v);      // kick.c: the next transfer or callout leaves for the dispatcher

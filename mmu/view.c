@@ -252,7 +252,7 @@ static bool view_is_soft(struct mmu *mmu, bool user) {
 
 bool window_view_soft(struct mmu *mmu, bool user) {
     if (all_soft(mmu)) {
-        mmu->abi->stay.kept = false;
+        mmu->abi->stay.user = mmu->abi->stay.kept = false;
         return true;
     }
     clock_privilege(mmu, user);

@@ -56,6 +56,23 @@ struct abi_stay {
     bool kept;        // the policy asks for it
 };
 
+// A SYSENTER or SYSEXIT that has been made before, for a stub to make it again without C (cpu/stubs.S). It holds from
+// one mode, while nothing has changed of what `to` and the root follow from.
+struct abi_crossing {
+    uint32_t from; // mode, or CROSSING_NEVER
+    uint32_t to;
+    uint32_t changes;     // of view_changes
+    uint32_t flags;       // IOPL and AC of sys_flags
+    uint64_t root_serves; // view | mode << 32 of struct root, as long as it serves them
+    uint64_t root, map;
+    uint64_t window;      // 0: soft code, which leaves gs base as it is
+    uint64_t selectors;   // CS, and SS in the upper half
+    uint32_t code, stack; // selector | attributes << 16 of CS and SS
+    uint32_t segment_mode;
+};
+#define CROSSING_NEVER 0xffffffffu
+enum { CROSSING_SYSENTER, CROSSING_SYSEXIT, CROSSING_COUNT };
+
 struct vcpu_abi {
     uint8_t reserved[16];
     // Saved by every stub on the way out of translated code, loaded by the gate on the way in.
@@ -99,6 +116,9 @@ struct vcpu_abi {
     // What a change of privilege looks at. Translated code does not touch it.
     uint32_t view_changes; // counted by the mmu: what it says of views and their windows may be another now
     struct abi_stay stay;
+    uint64_t empty_root;     // what live_root is while a request is pending
+    uint64_t callout_counts; // uint64_t [CALLOUT_COUNT]: what a stub does without C is counted too
+    struct abi_crossing crossing[CROSSING_COUNT];
 };
 
 #define ABI_OFFSET(field) ((int32_t)offsetof(struct vcpu_abi, field) - ABI_BIAS) // displacement from r15
@@ -163,6 +183,10 @@ enum abi_stub {
     STUB_WRITEBACK, // call: r10d = offset of the next instruction | WRITEBACK_* : commits the bounced operand. Returns,
                     // or leaves for the dispatcher at the next instruction when it hit translated code (never leaves
                     // with WRITEBACK_STAY: then the block's transfer that follows must go through the code map)
+    // call: as STUB_CALLOUT, each for one callout, which it makes itself where it can. Not in blocks with MODE_ONE,
+    // MODE_TRACED or MODE_COUNTED, whose callouts somebody looks at.
+    STUB_SYSENTER,
+    STUB_SYSEXIT,
     STUB_COUNT,
 };
 
@@ -293,6 +317,17 @@ enum callout_id {
 #undef ABI_CALLOUT_ENUM
         CALLOUT_COUNT
 };
+
+// The stub that a block calls for a callout.
+static inline enum abi_stub abi_callout_stub(uint32_t mode, unsigned id) {
+    if (mode & (MODE_ONE | MODE_TRACED | MODE_COUNTED))
+        return STUB_CALLOUT;
+    switch (id) {
+    case CALLOUT_SYSENTER: return STUB_SYSENTER;
+    case CALLOUT_SYSEXIT: return STUB_SYSEXIT;
+    default: return STUB_CALLOUT;
+    }
+}
 
 // String instructions handed to C.
 enum string_op { STRING_MOVS, STRING_CMPS, STRING_STOS, STRING_LODS, STRING_SCAS, STRING_INS, STRING_OUTS };

@@ -8,7 +8,7 @@
 
 void callout_call(struct tctx *t, enum callout_id id, unsigned extra) {
     emit_mov_r32_imm32(&t->e, R10, CALLOUT_WORD(t->insn->offset, t->insn->length, id, extra));
-    emit_call_address(&t->e, t->in->stub[STUB_CALLOUT]);
+    emit_call_address(&t->e, t->in->stub[abi_callout_stub(t->mode, id)]);
     t->wrote = true; // it may: descriptor and page-table bits, the stack, the operand
     t->out->callouts++;
 }

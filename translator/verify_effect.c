@@ -212,7 +212,8 @@ static int call_writeback(struct verifier *v, unsigned i, struct vstate *s) {
 static int effect_stub_call(struct verifier *v, unsigned i, struct vstate *s) {
     uint32_t target = verify_target(v, &v->insns[i + 1]);
     const uint32_t *stub = v->in->stub;
-    if (target == stub[STUB_CALLOUT])
+    unsigned id = CALLOUT_ID((uint32_t)v->insns[i].imm);
+    if (target == stub[STUB_CALLOUT] || (id < CALLOUT_COUNT && target == stub[abi_callout_stub(v->in->mode, id)]))
         return call_callout(v, i, s);
     if (target == stub[STUB_SOFT_MISS])
         return call_soft_miss(v, i, s);

@@ -17,6 +17,9 @@ bool engine_settled(struct vcpu *v, uint32_t mode) {
     (void)v, (void)mode;
     return false;
 }
+void engine_note_crossing(struct vcpu *v, unsigned which, uint32_t from) {
+    (void)v, (void)which, (void)from;
+}
 void engine_flush_code_roots(struct vcpu *v, bool keep_global) {
     (void)keep_global;
     of(v)->root_flushes++;

@@ -16,7 +16,8 @@
 #define TEXT_SIZE 8192
 
 static const char *const stub_names[STUB_COUNT] = {"MISS",    "EXIT",      "LINK",     "FAULT",
-                                                   "CALLOUT", "SOFT_MISS", "WRITEBACK"};
+                                                   "CALLOUT", "SOFT_MISS", "WRITEBACK", "SYSENTER",
+                                                   "SYSEXIT"};
 
 struct field {
     size_t at;

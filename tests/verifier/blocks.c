@@ -54,7 +54,8 @@ static const struct {
 };
 
 static const char *const stub_names[STUB_COUNT] = {"MISS",    "EXIT",      "LINK",     "FAULT",
-                                                   "CALLOUT", "SOFT_MISS", "WRITEBACK"};
+                                                   "CALLOUT", "SOFT_MISS", "WRITEBACK", "SYSENTER",
+                                                   "SYSEXIT"};
 
 struct label {
     char name[NAME_MAX_BYTES];

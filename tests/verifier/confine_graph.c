@@ -88,6 +88,13 @@ static const char *call_edges(struct graph *g, int i) {
     bool known = graph_is_mov_imm(g, i - 1, ZYDIS_REGISTER_R10 - ZYDIS_REGISTER_RAX, &word);
     switch (g->node[i].stub) {
     case STUB_LINK: g->node[i].leaves = true; return NULL;
+    case STUB_SYSENTER:
+    case STUB_SYSEXIT:
+        if (!known || CALLOUT_ID((uint32_t)word) !=
+                          (g->node[i].stub == STUB_SYSENTER ? (unsigned)CALLOUT_SYSENTER : (unsigned)CALLOUT_SYSEXIT))
+            return "a stub of one callout with the word of another";
+        g->node[i].leaves = true;
+        return NULL;
     case STUB_CALLOUT:
         if (!known || CALLOUT_ID((uint32_t)word) >= CALLOUT_COUNT)
             return "a callout without a word";
