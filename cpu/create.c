@@ -83,8 +83,8 @@ _Static_assert(offsetof(struct vcpu, abi) == 0, "the structure that translated c
 
 static int install_stubs(struct engine *e, struct error *err) {
     static const uint8_t *const labels[STUB_COUNT] = {
-        [STUB_MISS] = stub_miss,           [STUB_EXIT] = stub_exit,       [STUB_LINK] = stub_link,
-        [STUB_FAULT] = stub_fault,         [STUB_CALLOUT] = stub_callout, [STUB_SOFT_MISS] = stub_soft_miss,
+        [STUB_MISS] = stub_miss,           [STUB_EXIT] = stub_exit,         [STUB_LINK] = stub_link,
+        [STUB_FAULT] = stub_fault,         [STUB_CALLOUT] = stub_callout,   [STUB_SOFT_MISS] = stub_soft_miss,
         [STUB_WRITEBACK] = stub_writeback, [STUB_SYSENTER] = stub_sysenter, [STUB_SYSEXIT] = stub_sysexit,
     };
     uint32_t size = (uint32_t)(stubs_end - stubs_begin), base = cache_arena(e->cache)->rx;

@@ -115,8 +115,8 @@ void engine_note_crossing(struct vcpu *v, unsigned which, uint32_t from) {
     struct abi_crossing *c = &v->abi.crossing[which];
     const struct settled *s = &e->settled[cpu_user(v)];
     const uint32_t wanted = MODE_CODE32 | MODE_STACK32;
-    const uint32_t plain =
-        wanted | MODE_ONE | MODE_CS_CHECKED | MODE_V86 | MODE_TRACED | MODE_COUNTED | 3u << (MODE_SEG_SHIFT + 2 * CPU_SEG_SS);
+    const uint32_t plain = wanted | MODE_ONE | MODE_CS_CHECKED | MODE_V86 | MODE_TRACED | MODE_COUNTED |
+                           3u << (MODE_SEG_SHIFT + 2 * CPU_SEG_SS);
     c->from = CROSSING_NEVER;
     if ((from & plain) != wanted || (v->mode & plain) != wanted || (v->abi.cr4 & CR4_SMAP) || e->gs_pinned ||
         s->full != v->mode || s->root != e->root || s->changes != v->abi.view_changes)

@@ -68,8 +68,8 @@
 #define CROSSING_STACK        60
 #define CROSSING_SEGMENT_MODE 64
 
-#define ROOT_SERVES 8       // of struct root
-#define ENGINE_ROOT 80       // of struct engine
+#define ROOT_SERVES      8  // of struct root
+#define ENGINE_ROOT      80 // of struct engine
 #define STUB_ID_SYSENTER 42 // callouts
 #define STUB_ID_SYSEXIT  43
 #define STUB_FLAGS_KEY   0x43000 // IOPL, AC
