@@ -20,6 +20,8 @@ enum callout_result callout_INT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32
     uint32_t next = v->abi.eip + CALLOUT_LENGTH(word);
     if (kind == INT_O && !(v->abi.flags & EFLAGS_OF))
         return CALLOUT_CONTINUE;
+    if (kind != INT_1 && cpu_known_gate(v, r9 & 0xff, true, NULL, next, false))
+        return CALLOUT_JUMP;
     if (kind == INT_N && (v->abi.sys_flags & EFLAGS_VM))
         return cpu_v86_software(v, (uint8_t)r9, next) < 0 ? callout_failed(v) : CALLOUT_JUMP;
     return cpu_deliver_software(v, (uint8_t)r9, next, kind == INT_1) < 0 ? callout_failed(v) : CALLOUT_JUMP;

@@ -3,7 +3,7 @@
 // vol. 3A 6.12; vol. 2A, INT n and IRET. Only between rings 0 and 3, with flat 32-bit code and stacks: what every
 // system call and page fault does. All else says no, with nothing changed. Light code: general registers only, no
 // library calls.
-#include "cpu/semantics.h"
+#include "cpu/segment_store.h"
 
 enum { TSS32_ESP0 = 4 };
 
@@ -114,12 +114,12 @@ bool cpu_known_gate(struct vcpu *v, unsigned vector, bool software, const uint32
     if (inner) {
         at[3] = v->abi.gpr[CPU_ESP];
         at[4] = v->seg[CPU_SEG_SS].selector;
-        cpu_commit_flat_stack(v, to->stack_selector, to->stack_attr);
+        segment_store_flat_stack(v, to->stack_selector, to->stack_attr);
     }
     bool interrupt_gate = !(descriptor_attr(gate) & 1);
     v->abi.sys_flags &= ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | (interrupt_gate ? EFLAGS_IF : 0));
     v->abi.gpr[CPU_ESP] = esp - bytes;
-    cpu_commit_flat_code(v, to->code_selector, to->code_attr, 0);
+    segment_store_flat_code(v, to->code_selector, to->code_attr, 0);
     v->abi.eip = ((uint32_t)gate & 0xffff) | ((uint32_t)(gate >> 32) & 0xffff0000u);
     v->abi.shadow = 0;
     cpu_mode_update(v);
@@ -151,11 +151,11 @@ bool cpu_known_back(struct vcpu *v, uint32_t *eflags) {
             !still_holds(v, to->stack_selector, to->stack))
             return false;
         v->abi.gpr[CPU_ESP] = frame[3];
-        cpu_commit_flat_stack(v, to->stack_selector, to->stack_attr);
+        segment_store_flat_stack(v, to->stack_selector, to->stack_attr);
     } else {
         v->abi.gpr[CPU_ESP] = esp + 12;
     }
-    cpu_commit_flat_code(v, to->code_selector, to->code_attr, outer ? 3 : 0);
+    segment_store_flat_code(v, to->code_selector, to->code_attr, outer ? 3 : 0);
     if (outer)
         cpu_drop_inner_segments(v);
     v->abi.eip = eip;

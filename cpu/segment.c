@@ -1,7 +1,7 @@
 // Segment registers: descriptors, checks, hidden parts and what the block mode makes of them. Intel SDM vol. 3A, 3.4
 // and 5.4 to 5.6; vol. 2, MOV to a segment register. Light code: general registers only, no library calls. Descriptor
 // tables are read and written as a supervisor whatever the CPL.
-#include "cpu/semantics.h"
+#include "cpu/segment_store.h"
 #include "mmu/copy.h"
 
 // ---- Descriptors ---------------------------------------------------------------------------------------------------
@@ -82,21 +82,9 @@ static void set_code_mode(struct vcpu *v, uint32_t selector, uint32_t attr, uint
     v->cpl = real ? 0 : v86 ? 3 : selector & 3;
 }
 
-static inline void store_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base,
-                                uint32_t limit) {
-    v->seg[seg].selector = (uint16_t)selector;
-    v->seg[seg].attr = (uint16_t)attr;
-    v->seg[seg].base = base;
-    v->seg[seg].limit = limit;
-    v->memo[seg].valid = false;
-    v->abi.seg_selector[seg] = selector;
-    v->abi.seg_base[seg] = base;
-    v->abi.seg_base_p[seg] = attr & ATTR_P ? (uint64_t)(uintptr_t)&v->abi.seg_base[seg] : engine_guard_page(v);
-}
-
 // Values come one by one, not as a structure: reading back in one piece what was just written in halves is slow.
 void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit) {
-    store_fields(v, seg, selector, attr, base, limit);
+    segment_store(v, seg, selector, attr, base, limit);
     if (seg == CPU_SEG_CS) {
         set_code_mode(v, selector, attr, base, limit);
         return;
@@ -108,23 +96,10 @@ void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t
     v->segment_mode = mode;
 }
 
-// What cpu_commit_fields would find out is known here.
-void cpu_commit_flat_code(struct vcpu *v, uint32_t selector, uint32_t attr, unsigned ring) {
-    store_fields(v, CPU_SEG_CS, selector, attr, 0, 0xffffffffu);
-    v->segment_mode = (v->segment_mode & ~(uint32_t)MODE_CS_CHECKED) | MODE_CODE32;
-    v->cpl = (uint8_t)ring;
-}
-
-void cpu_commit_flat_stack(struct vcpu *v, uint32_t selector, uint32_t attr) {
-    const unsigned shift = MODE_SEG_SHIFT + 2 * CPU_SEG_SS;
-    store_fields(v, CPU_SEG_SS, selector, attr, 0, 0xffffffffu);
-    v->segment_mode = (v->segment_mode & ~(3u << shift)) | (uint32_t)MODE_SEG_FLAT << shift | MODE_STACK32;
-}
-
 void cpu_commit_flat(struct vcpu *v, uint32_t code_selector, uint32_t stack_selector, unsigned ring) {
     const uint32_t common = ATTR_P | ATTR_S | ATTR_ACCESSED | ATTR_DB | ATTR_G | ring << ATTR_DPL_SHIFT;
-    cpu_commit_flat_code(v, code_selector, common | ATTR_CODE | ATTR_READABLE, ring);
-    cpu_commit_flat_stack(v, stack_selector, common | ATTR_WRITABLE);
+    segment_store_flat_code(v, code_selector, common | ATTR_CODE | ATTR_READABLE, ring);
+    segment_store_flat_stack(v, stack_selector, common | ATTR_WRITABLE);
 }
 
 void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *segment) {

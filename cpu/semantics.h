@@ -168,9 +168,6 @@ void cpu_commit_segment(struct vcpu *v, unsigned seg, const struct cpu_segment *
 void cpu_commit_fields(struct vcpu *v, unsigned seg, uint32_t selector, uint32_t attr, uint32_t base, uint32_t limit);
 // CS and SS as SYSENTER and SYSEXIT make them: 32-bit segments of 4 GiB in `ring`, whatever the tables say.
 void cpu_commit_flat(struct vcpu *v, uint32_t code_selector, uint32_t stack_selector, unsigned ring);
-// CS, with the CPL, and SS from descriptors that are known to be such segments.
-void cpu_commit_flat_code(struct vcpu *v, uint32_t selector, uint32_t attr, unsigned ring);
-void cpu_commit_flat_stack(struct vcpu *v, uint32_t selector, uint32_t attr);
 // cpu_commit_fields from a descriptor, for a selector whose RPL may be another than the descriptor says.
 void cpu_commit_descriptor(struct vcpu *v, unsigned seg, uint32_t selector, uint64_t descriptor);
 // What segment loads remember is void: a descriptor table moved.
