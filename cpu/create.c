@@ -40,6 +40,7 @@ CHECK_OFFSET(STUB_STAY_UNTIMED, stay.untimed);
 CHECK_OFFSET(STUB_STAY_USER, stay.user);
 CHECK_OFFSET(STUB_STAY_KEPT, stay.kept);
 CHECK_OFFSET(STUB_EMPTY_ROOT, empty_root);
+CHECK_OFFSET(STUB_ROOT_SLOT, root_slot);
 CHECK_OFFSET(STUB_CALLOUT_COUNTS, callout_counts);
 CHECK_OFFSET(STUB_CROSSING, crossing);
 _Static_assert(CPU_SEG_SS == CPU_SEG_CS + 1, "the stubs store both selectors at once");
@@ -52,7 +53,6 @@ CHECK_VCPU(STUB_V_EIP, msr.sysenter_eip);
 CHECK_VCPU(STUB_V_MODE, mode);
 CHECK_VCPU(STUB_V_SEGMENT_MODE, segment_mode);
 CHECK_VCPU(STUB_V_SS_MEMO, memo[CPU_SEG_SS].valid);
-CHECK_VCPU(STUB_V_ENGINE, engine);
 _Static_assert(offsetof(struct cpu_segment, selector) == 0 && offsetof(struct cpu_segment, attr) == 2,
                "the stubs store both at once");
 #define CHECK_CROSSING(name, field) _Static_assert(name == offsetof(struct abi_crossing, field), #field)
@@ -72,7 +72,6 @@ _Static_assert(STUB_CROSSING_SIZE == sizeof(struct abi_crossing) && CROSSING_SYS
                "the stubs know where each crossing is");
 _Static_assert(ROOT_SERVES == offsetof(struct root, view) && ROOT_SERVES + 4 == offsetof(struct root, mode),
                "the stubs compare both at once");
-_Static_assert(ENGINE_ROOT == offsetof(struct engine, root), "the stubs change the root");
 _Static_assert(STUB_ID_SYSENTER == CALLOUT_SYSENTER && STUB_ID_SYSEXIT == CALLOUT_SYSEXIT, "the stubs count callouts");
 _Static_assert(STUB_FLAGS_KEY == (EFLAGS_IOPL | EFLAGS_AC) && STUB_FLAGS_ENTER == (EFLAGS_IF | EFLAGS_RF | EFLAGS_VM),
                "the stubs know flags");
@@ -171,6 +170,7 @@ struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
     v->abi.gate_slow_entry = (uint64_t)(uintptr_t)engine_gate_slow;
     v->abi.exit_entry = (uint64_t)(uintptr_t)engine_exit;
     v->abi.empty_root = (uint64_t)(uintptr_t)v->engine->empty->map;
+    v->abi.root_slot = (uint64_t)(uintptr_t)&v->engine->root;
     v->abi.callout_counts = (uint64_t)(uintptr_t)v->stats->callouts;
     if (trace_create(v, err) < 0) {
         vcpu_destroy(v);

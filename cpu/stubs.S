@@ -262,8 +262,8 @@ stub_callout:
     mov eax, AT(\which + CROSSING_TO)
     mov AT(STUB_V_MODE), eax
     mov byte ptr AT(STUB_V_CPL), \ring
-    mov rax, AT(STUB_V_ENGINE)
-    mov [rax + ENGINE_ROOT], r9
+    mov rax, AT(STUB_ROOT_SLOT)
+    mov [rax], r9
     mov rax, AT(\which + CROSSING_MAP)
     mov AT(STUB_LIVE_ROOT), rax
     cmp byte ptr AT(STUB_REQUEST), 0

@@ -41,8 +41,9 @@
 #define STUB_STAY_USER      9828
 #define STUB_STAY_KEPT      9829
 #define STUB_EMPTY_ROOT     9832
-#define STUB_CALLOUT_COUNTS 9840
-#define STUB_CROSSING       9848
+#define STUB_ROOT_SLOT      9840
+#define STUB_CALLOUT_COUNTS 9848
+#define STUB_CROSSING       9856
 #define STUB_CROSSING_SIZE  72
 #define STUB_V_CS           10060
 #define STUB_V_SS           10072
@@ -52,7 +53,6 @@
 #define STUB_V_MODE         10376
 #define STUB_V_SEGMENT_MODE 10380
 #define STUB_V_SS_MEMO      11242
-#define STUB_V_ENGINE       12584
 
 // struct abi_crossing
 #define CROSSING_FROM         0
@@ -69,7 +69,6 @@
 #define CROSSING_SEGMENT_MODE 64
 
 #define ROOT_SERVES      8  // of struct root
-#define ENGINE_ROOT      80 // of struct engine
 #define STUB_ID_SYSENTER 42 // callouts
 #define STUB_ID_SYSEXIT  43
 #define STUB_FLAGS_KEY   0x43000 // IOPL, AC

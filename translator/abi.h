@@ -117,6 +117,7 @@ struct vcpu_abi {
     uint32_t view_changes; // counted by the mmu: what it says of views and their windows may be another now
     struct abi_stay stay;
     uint64_t empty_root;     // what live_root is while a request is pending
+    uint64_t root_slot;      // where the engine keeps the struct root that live_root is the map of
     uint64_t callout_counts; // uint64_t [CALLOUT_COUNT]: what a stub does without C is counted too
     struct abi_crossing crossing[CROSSING_COUNT];
 };
