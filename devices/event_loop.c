@@ -32,8 +32,9 @@ struct event_loop {
     struct event_watch *watches;
     struct event_job *jobs, **jobs_end;
     uint64_t host_deadline; // what the timerfd is set to, device clock
-    bool lent;              // a halted processor keeps the timers
-    uint64_t lent_until;    // and wakes for them at this time
+    struct device_clock_steps steps;
+    bool lent;           // a halted processor keeps the timers
+    uint64_t lent_until; // and wakes for them at this time
 };
 
 static int loop_add_internal(struct event_loop *loop, int *fd) {
@@ -92,6 +93,10 @@ void event_loop_unlock(struct event_loop *loop) {
 
 uint64_t event_loop_now(const struct event_loop *loop) {
     return device_clock_now(&loop->clock);
+}
+
+uint64_t event_loop_now_quick(struct event_loop *loop) {
+    return device_clock_quick(&loop->clock, &loop->steps);
 }
 
 void event_loop_wake(struct event_loop *loop) {

@@ -36,7 +36,9 @@ void event_loop_lock(struct event_loop *loop);
 void event_loop_unlock(struct event_loop *loop);
 
 uint64_t event_loop_now(const struct event_loop *loop); // the device clock, ns
-void event_loop_wake(struct event_loop *loop);          // from any thread, async-signal-safe
+// The same for what is read over and over: cheap, at most a microsecond late, never backwards. Lock held.
+uint64_t event_loop_now_quick(struct event_loop *loop);
+void event_loop_wake(struct event_loop *loop); // from any thread, async-signal-safe
 
 // One turn of the loop on the calling thread: waits up to timeout_ms (-1: until something happens) and runs what is
 // due. For tests and for programs without a thread of their own. Not with the lock held.

@@ -29,7 +29,7 @@ struct port61 {
 static uint32_t port61_read(void *device, uint16_t port, unsigned size) {
     (void)port, (void)size;
     const struct port61 *state = device;
-    uint64_t now = event_loop_now(state->loop); // asked once: delay loops read this port thousands of times
+    uint64_t now = event_loop_now_quick(state->loop); // asked once: delay loops read this port thousands of times
     bool refresh = now / REFRESH_PERIOD_NS & 1;
     bool out = i8254_out(state->pit, SPEAKER_COUNTER, now);
     return (uint32_t)(state->stored | (refresh ? PORT61_REFRESH : 0) | (out ? PORT61_OUT2 : 0) |

@@ -385,6 +385,27 @@ static void test_thread_takes_no_signals(void **state) {
     event_loop_destroy(loop);
 }
 
+// The quick clock follows the other: never ahead of it, hardly behind, never backwards. An interruption of this thread
+// between the two questions looks like lateness, so most of them are looked at.
+static void quick_clock(void **state) {
+    (void)state;
+    enum { ASKED = 400000, SLACK_NS = 1000 };
+    const struct device_clock clock = device_clock_host();
+    struct device_clock_steps steps = {0};
+    uint64_t last = 0;
+    unsigned late = 0;
+    for (unsigned i = 0; i < ASKED; i++) {
+        uint64_t before = device_clock_now(&clock), quick = device_clock_quick(&clock, &steps);
+        uint64_t behind = device_clock_now(&clock);
+        assert_true(quick >= last);
+        assert_true(quick <= behind + SLACK_NS);
+        late += quick + SLACK_NS < before;
+        last = quick;
+    }
+    assert_true(steps.useless || steps.scale);
+    assert_true(late < ASKED / 100);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers_fire_in_order),
@@ -397,6 +418,7 @@ int main(void) {
         cmocka_unit_test(test_thread_on_host_clock),
         cmocka_unit_test(test_idle_thread_sleeps),
         cmocka_unit_test(test_thread_takes_no_signals),
+        cmocka_unit_test(quick_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
