@@ -232,8 +232,11 @@ static void answer(struct vcpu *v, uint32_t regs[4]) {
 
 enum callout_result callout_CPUID(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
-    uint32_t regs[4];
+    uint32_t regs[4], leaf = v->abi.gpr[CPU_EAX];
     answer(v, regs);
+    if (effective_leaf(leaf) == leaf && leaf != 4 && leaf != 7 && leaf != 13) // these look at ECX too
+        v->abi.cpuid[leaf % ABI_CPUID_LEAVES] =
+            (struct abi_cpuid){.leaf = leaf, .eax = regs[0], .ebx = regs[1], .ecx = regs[2], .edx = regs[3]};
     v->abi.gpr[CPU_EAX] = regs[0];
     v->abi.gpr[CPU_EBX] = regs[1];
     v->abi.gpr[CPU_ECX] = regs[2];

@@ -43,11 +43,40 @@ CHECK_OFFSET(STUB_EMPTY_ROOT, empty_root);
 CHECK_OFFSET(STUB_ROOT_SLOT, root_slot);
 CHECK_OFFSET(STUB_CALLOUT_COUNTS, callout_counts);
 CHECK_OFFSET(STUB_CROSSING, crossing);
+CHECK_OFFSET(STUB_GUARD_PAGE, guard_page);
+CHECK_OFFSET(STUB_SEGMENT_LOADS, segment_loads);
+CHECK_OFFSET(STUB_CPUID_TABLE, cpuid);
+CHECK_OFFSET(STUB_LOADS, loads);
+CHECK_OFFSET(STUB_CR0, cr0);
+CHECK_OFFSET(STUB_TLB_READ, tlb[0].ntag_read);
+CHECK_OFFSET(STUB_TLB_ADDEND, tlb[0].addend);
+CHECK_OFFSET(STUB_SELECTOR, seg_selector);
+CHECK_OFFSET(STUB_BASE, seg_base);
+CHECK_OFFSET(STUB_BASE_P, seg_base_p);
+_Static_assert(sizeof(struct abi_cpuid) == 32 && offsetof(struct abi_cpuid, eax) == 16 && ABI_CPUID_LEAVES == 8,
+               "the stubs look leaves up");
+#define CHECK_LOAD(name, field) _Static_assert(name == offsetof(struct abi_segment_load, field), #field)
+CHECK_LOAD(LOAD_DESCRIPTOR, descriptor);
+CHECK_LOAD(LOAD_KEY, key);
+CHECK_LOAD(LOAD_CODE, code);
+CHECK_LOAD(LOAD_BASE, base);
+CHECK_LOAD(LOAD_LIMIT, limit);
+CHECK_LOAD(LOAD_MASK, mask);
+CHECK_LOAD(LOAD_BITS, bits);
+_Static_assert(sizeof(struct abi_segment_load) == 1 << LOAD_SIZE_SHIFT && SEGMENT_LOADS == 2 && ABI_TLB_ENTRIES == 256,
+               "the stubs look segments up");
 _Static_assert(CPU_SEG_SS == CPU_SEG_CS + 1, "the stubs store both selectors at once");
 #define CHECK_VCPU(name, field) _Static_assert(name == offsetof(struct vcpu, field), #field)
 CHECK_VCPU(STUB_V_CS, seg[CPU_SEG_CS]);
 CHECK_VCPU(STUB_V_SS, seg[CPU_SEG_SS]);
 CHECK_VCPU(STUB_V_CPL, cpl);
+CHECK_VCPU(STUB_V_SEG, seg);
+CHECK_VCPU(STUB_V_GDT_BASE, gdt_base);
+CHECK_VCPU(STUB_V_USER_OPEN, user_open);
+_Static_assert(sizeof(struct cpu_segment) == 12 && offsetof(struct cpu_segment, base) == 4 &&
+                   offsetof(struct cpu_segment, limit) == 8,
+               "the stubs store hidden parts");
+_Static_assert(STUB_ID_CPUID == CALLOUT_CPUID, "the stubs count callouts");
 CHECK_VCPU(STUB_V_ESP, msr.sysenter_esp);
 CHECK_VCPU(STUB_V_EIP, msr.sysenter_eip);
 CHECK_VCPU(STUB_V_MODE, mode);
@@ -85,6 +114,7 @@ static int install_stubs(struct engine *e, struct error *err) {
         [STUB_MISS] = stub_miss,           [STUB_EXIT] = stub_exit,         [STUB_LINK] = stub_link,
         [STUB_FAULT] = stub_fault,         [STUB_CALLOUT] = stub_callout,   [STUB_SOFT_MISS] = stub_soft_miss,
         [STUB_WRITEBACK] = stub_writeback, [STUB_SYSENTER] = stub_sysenter, [STUB_SYSEXIT] = stub_sysexit,
+        [STUB_CPUID] = stub_cpuid,         [STUB_LOAD_SEG] = stub_load_seg,
     };
     uint32_t size = (uint32_t)(stubs_end - stubs_begin), base = cache_arena(e->cache)->rx;
     if (cache_install_stubs(e->cache, stubs_begin, size, (uint32_t)(stub_miss - stubs_begin), err) < 0)
@@ -95,11 +125,14 @@ static int install_stubs(struct engine *e, struct error *err) {
     e->gate_end = base + (uint32_t)(stub_gate_end - stubs_begin);
     e->cross = base + (uint32_t)(stub_cross - stubs_begin);
     e->cross_end = base + (uint32_t)(stub_cross_end - stubs_begin);
+    e->quick = base + (uint32_t)(stub_quick - stubs_begin);
+    e->quick_end = base + (uint32_t)(stub_quick_end - stubs_begin);
     e->code_start = base + ((size + 4095) & ~4095u);
     e->miss = e->stub[STUB_MISS];
     e->empty = cache_empty_root(e->cache);
     if (log_on(e->v->log, LOG_EXITS)) // each is to be seen
-        e->stub[STUB_SYSENTER] = e->stub[STUB_SYSEXIT] = e->stub[STUB_CALLOUT];
+        for (unsigned i = STUB_SYSENTER; i < STUB_COUNT; i++)
+            e->stub[i] = e->stub[STUB_CALLOUT];
     return 0;
 }
 
@@ -171,6 +204,8 @@ struct vcpu *vcpu_create(const struct cpu_config *config, struct error *err) {
     v->abi.exit_entry = (uint64_t)(uintptr_t)engine_exit;
     v->abi.empty_root = (uint64_t)(uintptr_t)v->engine->empty->map;
     v->abi.root_slot = (uint64_t)(uintptr_t)&v->engine->root;
+    v->abi.guard_page = engine_guard_page(v);
+    v->abi.segment_loads = (uint64_t)(uintptr_t)&v->stats->segment_loads;
     v->abi.callout_counts = (uint64_t)(uintptr_t)v->stats->callouts;
     if (trace_create(v, err) < 0) {
         vcpu_destroy(v);

@@ -52,6 +52,7 @@ struct engine {
     uint32_t stub[STUB_COUNT];
     uint32_t gate, gate_end, code_start; // host addresses: the gate; where blocks begin
     uint32_t cross, cross_end;           // the transfer of SYSENTER and SYSEXIT, which may be begun anew
+    uint32_t quick, quick_end;           // stubs that return to their block without the gate
     uint32_t miss;                       // what an empty slice entry holds
     struct root *root;                   // of v->mode and the current view
     const struct root *empty;

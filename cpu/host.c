@@ -345,6 +345,16 @@ static void kick_in_block(struct vcpu *v, greg_t *regs, struct block *block) {
         redirect_again(v, regs, block, mark); // between two iterations
 }
 
+// In a stub that returns to its block without looking at requests: as in the block, behind the call.
+static void kick_in_quick(struct vcpu *v, greg_t *regs) {
+    struct block *block = cache_block_at(v->engine->cache, (uint32_t)*engine_return_slot(v));
+    if (!block)
+        return;
+    cache_unlink_exits(v->engine->cache, block);
+    v->abi.request = ABI_REQUEST_ARMED;
+    regs[REG_R13] = (greg_t)(uintptr_t)v->engine->empty->map;
+}
+
 static void on_kick(int signal, siginfo_t *info, void *context) {
     (void)signal;
     (void)info;
@@ -360,6 +370,8 @@ static void on_kick(int signal, siginfo_t *info, void *context) {
     v->abi.live_root = (uint64_t)(uintptr_t)e->empty->map;
     if (pc >= e->gate && pc < e->gate_end) {
         regs[REG_RIP] = (greg_t)e->gate;
+    } else if (pc >= e->quick && pc < e->quick_end) {
+        kick_in_quick(v, regs);
     } else if (pc >= e->cross && pc < e->cross_end) {
         regs[REG_RIP] = (greg_t)e->cross;
     } else if (in_code(e, pc)) {

@@ -55,6 +55,9 @@ void cpu_known_forget(struct vcpu *v) {
         v->known.gate[i].to.valid = false;
     for (unsigned i = 0; i < 2; i++)
         v->known.back[i].valid = false;
+    for (unsigned seg = 0; seg < CPU_SEG_COUNT; seg++)
+        for (unsigned i = 0; i < SEGMENT_LOADS; i++)
+            v->abi.loads[seg][i].key = SEGMENT_LOAD_NONE;
 }
 
 static bool may_note(const struct vcpu *v) {

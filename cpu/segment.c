@@ -161,6 +161,23 @@ static bool is_known(struct vcpu *v, const struct segment_memo *memo, uint16_t s
     return host && *(const copy_u64 *)host == memo->descriptor;
 }
 
+// The register has just been loaded from `descriptor`: the stub may do so too.
+static void note_load(struct vcpu *v, unsigned seg, uint16_t selector, uint64_t descriptor) {
+    struct abi_segment_load *load = &v->abi.loads[seg][selector >> 3 & (SEGMENT_LOADS - 1)];
+    const struct cpu_segment *segment = &v->seg[seg];
+    uint32_t mask = 3u << (MODE_SEG_SHIFT + 2 * seg);
+    load->key = SEGMENT_LOAD_NONE;
+    if (seg == CPU_SEG_SS || (selector & 4) || (v->config.ablate & ABLATE_DESCRIPTOR_FAST))
+        return;
+    *load = (struct abi_segment_load){.descriptor = descriptor,
+                                      .key = selector | (uint32_t)v->cpl << 16,
+                                      .code = selector | (uint32_t)segment->attr << 16,
+                                      .base = segment->base,
+                                      .limit = segment->limit,
+                                      .mask = mask,
+                                      .bits = v->segment_mode & mask};
+}
+
 static int load_checked(struct vcpu *v, unsigned seg, uint16_t selector) {
     uint64_t descriptor;
     if (cpu_need_descriptor(v, selector, VECTOR_GP, 0, &descriptor) < 0)
@@ -175,6 +192,7 @@ static int load_checked(struct vcpu *v, unsigned seg, uint16_t selector) {
     memo->cpl = v->cpl;
     memo->descriptor = descriptor;
     memo->valid = !(v->config.ablate & ABLATE_DESCRIPTOR_FAST);
+    note_load(v, seg, selector, descriptor);
     return 0;
 }
 
@@ -190,6 +208,7 @@ int cpu_load_segment(struct vcpu *v, unsigned seg, uint16_t selector) {
             cpu_commit_descriptor(v, seg, selector, memo->descriptor);
             memo->valid = true;
         }
+        note_load(v, seg, selector, memo->descriptor);
         return 0;
     }
     if (!selector_is_null(selector))

@@ -87,6 +87,11 @@ int cpu_stop_unsupported(struct vcpu *v, const char *what);
 // ---- state.c -------------------------------------------------------------------------------------------------------
 
 void cpu_control_update(struct vcpu *v); // control_mode from CR0 and CR4
+// CR4 or XCR0 is another now, which CPUID tells about.
+static inline void cpu_forget_cpuid(struct vcpu *v) {
+    for (unsigned i = 0; i < ABI_CPUID_LEAVES; i++)
+        v->abi.cpuid[i].leaf = ABI_CPUID_NONE;
+}
 // SYSENTER_CS, or what modes follow from besides segments and privilege, is another now.
 static inline void cpu_forget_crossings(struct vcpu *v) {
     for (unsigned i = 0; i < CROSSING_COUNT; i++)

@@ -60,6 +60,7 @@ void cpu_control_update(struct vcpu *v) {
         mode |= MODE_AVX;
     v->control_mode = mode;
     cpu_forget_crossings(v);
+    cpu_forget_cpuid(v);
 }
 
 void cpu_mode_update(struct vcpu *v) {

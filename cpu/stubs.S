@@ -114,6 +114,7 @@
 
     .globl stubs_begin, stubs_end
     .globl stub_enter, stub_miss, stub_exit, stub_link, stub_fault
+    .globl stub_cpuid, stub_load_seg, stub_quick, stub_quick_end
     .globl stub_sysenter, stub_sysexit, stub_cross, stub_cross_end
     .globl stub_callout, stub_soft_miss, stub_writeback, stub_gate, stub_gate_end
 stubs_begin:
@@ -206,13 +207,22 @@ stub_callout:
 // SYSENTER and SYSEXIT as callouts, but where nothing has changed since C made one from the same mode, all that C would
 // do is done here (cpu/sysenter.c, cpu_mode_update). Nothing is changed before the last check, and a request that comes
 // later finds the empty root, or puts it there.
-    .macro crossing which, ring, id
+    .macro put_flags_away
     mov AT(STUB_GPR + 0), eax       // waits there
     lahf
     seto al
     movzx eax, ax
     shl rax, 32
     or r10, rax                     // flags above the word
+    .endm
+    .macro get_flags_back           // as in the gate
+    mov rax, r10
+    shr rax, 32
+    add al, 0x7f
+    sahf
+    .endm
+    .macro crossing which, ring, id
+    put_flags_away
     mov eax, AT(STUB_V_MODE)
     cmp eax, AT(\which + CROSSING_FROM)
     jne cross_slow
@@ -278,10 +288,7 @@ stub_callout:
     mov AT(STUB_WINDOW), rax
     wrgsbase rax
     mov r14, rax
-3:  mov rax, r10
-    shr rax, 32
-    add al, 0x7f                    // as in the gate
-    sahf
+3:  get_flags_back
     mov eax, AT(STUB_GPR + 0)
     .endm
 
@@ -305,11 +312,126 @@ stub_sysexit:
     lea rsp, [rsp + 8]
     jmp stub_cross
 
+// CPUID and loads of data segment registers that go on in the block. A kick in between finds the block by the return slot
+// and treats it as if it were interrupted itself.
+stub_quick:
+stub_cpuid:
+    put_flags_away
+    mov eax, AT(STUB_GPR + 0)
+    mov r8d, eax
+    and r8d, 7
+    shl r8d, 5
+    cmp eax, [r15 + r8 + STUB_CPUID_TABLE - BIAS]
+    jne cross_slow
+    mov r9, AT(STUB_CALLOUT_COUNTS)
+    inc qword ptr [r9 + 8 * STUB_ID_CPUID]
+    get_flags_back
+    mov eax, [r15 + r8 + STUB_CPUID_TABLE + 16 - BIAS]
+    mov ebx, [r15 + r8 + STUB_CPUID_TABLE + 20 - BIAS]
+    mov ecx, [r15 + r8 + STUB_CPUID_TABLE + 24 - BIAS]
+    mov edx, [r15 + r8 + STUB_CPUID_TABLE + 28 - BIAS]
+    ret
+
+// Also POP, with the size in the word's top bits. r9d = selector. r8 becomes the register's number, ecx and edx are lent.
+stub_load_seg:
+    put_flags_away
+    mov AT(STUB_GPR + 4), ecx
+    mov AT(STUB_GPR + 8), edx
+    mov r8d, r10d
+    shr r8d, 24
+    and r8d, 15
+    cmp r8d, 2                      // SS opens a shadow
+    je load_slow
+    test byte ptr AT(STUB_CR0), 1
+    jz load_slow
+    cmp byte ptr AT(STUB_V_USER_OPEN), 0
+    jne load_slow
+    movzx r9d, r9w
+    test r9d, 0xfffc
+    jz load_null
+    mov eax, r9d
+    shr eax, 3
+    and eax, 1
+    lea eax, [rax + r8 * 2]
+    shl eax, LOAD_SIZE_SHIFT
+    lea rax, [r15 + rax + STUB_LOADS - BIAS]
+    movzx ecx, byte ptr AT(STUB_V_CPL)
+    shl ecx, 16
+    or ecx, r9d
+    cmp ecx, [rax + LOAD_KEY]
+    jne load_slow
+    mov ecx, r9d                    // the GDT's entry, through the software TLB of CPL 0
+    and ecx, 0xfff8
+    add ecx, AT(STUB_V_GDT_BASE)
+    mov edx, ecx
+    shr edx, 12
+    movzx edx, dl
+    mov r9, [r15 + rdx * 8 + STUB_TLB_ADDEND - BIAS]
+    add r9, rcx
+    add ecx, [r15 + rdx * 4 + STUB_TLB_READ - BIAS]
+    mov rdx, r9
+    movzx r9d, word ptr [rax + LOAD_KEY]
+    cmp ecx, 4096 - 8
+    ja load_slow
+    mov rcx, [rdx]
+    cmp rcx, [rax + LOAD_DESCRIPTOR]
+    jne load_slow
+    mov ecx, AT(STUB_V_SEGMENT_MODE)
+    and ecx, [rax + LOAD_MASK]
+    cmp ecx, [rax + LOAD_BITS]
+    jne load_slow
+    lea rdx, [r15 + STUB_BASE - BIAS]
+    lea rdx, [rdx + r8 * 4]         // of a present segment
+    mov [r15 + r8 * 8 + STUB_BASE_P - BIAS], rdx
+    mov ecx, [rax + LOAD_BASE]
+    mov [rdx], ecx
+    mov AT(STUB_GPR + 12), ecx      // for the hidden part, below
+    mov ecx, [rax + LOAD_LIMIT]
+    mov edx, [rax + LOAD_CODE]
+    jmp load_commit
+load_null:
+    cmp r8d, 4                      // FS and GS have one mode, null or not
+    jb load_slow
+    lea ecx, [r8 * 2 + 16]
+    mov eax, AT(STUB_V_SEGMENT_MODE)
+    shr eax, cl
+    and eax, 3
+    cmp eax, 1                      // MODE_SEG_BASED
+    jne load_slow
+    mov rax, AT(STUB_GUARD_PAGE)
+    mov [r15 + r8 * 8 + STUB_BASE_P - BIAS], rax
+    mov dword ptr [r15 + r8 * 4 + STUB_BASE - BIAS], 0
+    mov dword ptr AT(STUB_GPR + 12), 0
+    xor ecx, ecx
+    mov edx, r9d
+load_commit:                        // ecx limit, edx selector and attributes
+    mov [r15 + r8 * 4 + STUB_SELECTOR - BIAS], r9d
+    lea r8d, [r8 + r8 * 2]          // struct cpu_segment has twelve bytes
+    mov [r15 + r8 * 4 + STUB_V_SEG - BIAS], edx
+    mov eax, AT(STUB_GPR + 12)
+    mov [r15 + r8 * 4 + STUB_V_SEG + 4 - BIAS], eax
+    mov [r15 + r8 * 4 + STUB_V_SEG + 8 - BIAS], ecx
+    mov rax, AT(STUB_CALLOUT_COUNTS)
+    mov ecx, r10d
+    shr ecx, 16
+    movzx ecx, cl
+    inc qword ptr [rax + 8 * rcx]
+    mov eax, r10d
+    shr eax, 28                     // of a POP: the size
+    lea r12d, [r12 + rax]
+    mov rax, AT(STUB_SEGMENT_LOADS)
+    inc qword ptr [rax]
+    get_flags_back
+    mov eax, AT(STUB_GPR + 0)
+    mov ecx, AT(STUB_GPR + 4)
+    mov edx, AT(STUB_GPR + 8)
+    ret
+stub_quick_end:
+load_slow:
+    mov ecx, AT(STUB_GPR + 4)
+    mov edx, AT(STUB_GPR + 8)
 cross_slow:
-    mov rax, r10
-    shr rax, 32
-    add al, 0x7f
-    sahf
+    get_flags_back
     mov eax, AT(STUB_GPR + 0)
     mov r10d, r10d
     jmp stub_callout

@@ -45,14 +45,39 @@
 #define STUB_CALLOUT_COUNTS 9848
 #define STUB_CROSSING       9856
 #define STUB_CROSSING_SIZE  72
-#define STUB_V_CS           10060
-#define STUB_V_SS           10072
-#define STUB_V_CPL          10156
-#define STUB_V_ESP          10204
-#define STUB_V_EIP          10208
-#define STUB_V_MODE         10376
-#define STUB_V_SEGMENT_MODE 10380
-#define STUB_V_SS_MEMO      11242
+#define STUB_V_CS           10700
+#define STUB_V_SS           10712
+#define STUB_V_CPL          10796
+#define STUB_V_ESP          10844
+#define STUB_V_EIP          10848
+#define STUB_V_MODE         11016
+#define STUB_V_SEGMENT_MODE 11020
+#define STUB_V_SS_MEMO      11882
+
+#define STUB_GUARD_PAGE    10000
+#define STUB_SEGMENT_LOADS 10008
+#define STUB_CPUID_TABLE   10016
+#define STUB_LOADS         10272
+#define STUB_CR0           9792
+#define STUB_TLB_READ      832
+#define STUB_TLB_ADDEND    2880
+#define STUB_SELECTOR      184
+#define STUB_BASE          160
+#define STUB_BASE_P        112
+#define STUB_V_SEG         10688
+#define STUB_V_GDT_BASE    10784
+#define STUB_V_USER_OPEN   10892
+#define STUB_ID_CPUID      41
+
+// struct abi_segment_load
+#define LOAD_DESCRIPTOR 0
+#define LOAD_KEY        8
+#define LOAD_CODE       12
+#define LOAD_BASE       16
+#define LOAD_LIMIT      20
+#define LOAD_MASK       24
+#define LOAD_BITS       28
+#define LOAD_SIZE_SHIFT 5
 
 // struct abi_crossing
 #define CROSSING_FROM         0
@@ -81,7 +106,8 @@
 extern const uint8_t stubs_begin[], stubs_end[];
 extern const uint8_t stub_enter[], stub_miss[], stub_exit[], stub_link[], stub_fault[];
 extern const uint8_t stub_callout[], stub_soft_miss[], stub_writeback[];
-extern const uint8_t stub_sysenter[], stub_sysexit[];
+extern const uint8_t stub_sysenter[], stub_sysexit[], stub_cpuid[], stub_load_seg[];
+extern const uint8_t stub_quick[], stub_quick_end[];
 extern const uint8_t stub_gate[], stub_gate_end[];
 extern const uint8_t stub_cross[], stub_cross_end[];
 #endif

@@ -73,6 +73,27 @@ struct abi_crossing {
 #define CROSSING_NEVER 0xffffffffu
 enum { CROSSING_SYSENTER, CROSSING_SYSEXIT, CROSSING_COUNT };
 
+// An answer of CPUID that depends on EAX alone, by its low bits (cpu/cpuid.c).
+struct abi_cpuid {
+    uint32_t leaf; // ABI_CPUID_NONE: no answer
+    uint32_t reserved[3];
+    uint32_t eax, ebx, ecx, edx;
+};
+#define ABI_CPUID_LEAVES 8
+#define ABI_CPUID_NONE   0x7fffffffu // what no entry answers
+
+// A load of a data segment register that passed all checks (cpu/segment.c). It passes again while the GDT holds the
+// same eight bytes, at the same privilege; and blocks stay valid if the mode has these bits before.
+struct abi_segment_load {
+    uint64_t descriptor;
+    uint32_t key;  // selector | CPL << 16, or SEGMENT_LOAD_NONE
+    uint32_t code; // selector | attributes << 16
+    uint32_t base, limit;
+    uint32_t mask, bits; // of the mode
+};
+#define SEGMENT_LOAD_NONE 0xffffffffu
+#define SEGMENT_LOADS     2 // for each register, by bit 3 of the selector
+
 struct vcpu_abi {
     uint8_t reserved[16];
     // Saved by every stub on the way out of translated code, loaded by the gate on the way in.
@@ -120,6 +141,10 @@ struct vcpu_abi {
     uint64_t root_slot;      // where the engine keeps the struct root that live_root is the map of
     uint64_t callout_counts; // uint64_t [CALLOUT_COUNT]: what a stub does without C is counted too
     struct abi_crossing crossing[CROSSING_COUNT];
+    uint64_t guard_page;    // what seg_base_p of a null selector points to
+    uint64_t segment_loads; // uint64_t *: counted like callouts
+    struct abi_cpuid cpuid[ABI_CPUID_LEAVES];
+    struct abi_segment_load loads[6][SEGMENT_LOADS];
 };
 
 #define ABI_OFFSET(field) ((int32_t)offsetof(struct vcpu_abi, field) - ABI_BIAS) // displacement from r15
@@ -188,6 +213,8 @@ enum abi_stub {
     // MODE_TRACED or MODE_COUNTED, whose callouts somebody looks at.
     STUB_SYSENTER,
     STUB_SYSEXIT,
+    STUB_CPUID,
+    STUB_LOAD_SEG,
     STUB_COUNT,
 };
 
@@ -238,7 +265,7 @@ enum operand_intent { INTENT_READ = 0, INTENT_WRITE = 1, INTENT_RMW = 2 };
     X(FAR_RET, heavy)  /* r9 = bytes to release; extra = operand size */                                               \
     X(NEAR, light)     /* MODE_CS_CHECKED only: r9 = NEAR_WORD, r8 = displacement, or the target if indirect */        \
     X(LOAD_SEG, light) /* r9 = selector, extra = segment; continues if the mode is the same */                         \
-    X(POP_SEG, light)  /* extra = segment | size << 4 (2 or 4): pops and loads */                                      \
+    X(POP_SEG, light)  /* extra = segment | size << 4 (2 or 4): pops and loads. STUB_LOAD_SEG: r9 = what is popped */  \
     X(LOAD_FAR, heavy) /* LDS LES LSS LFS LGS: r9 = RM word, other = register | segment << 3; extra = size */          \
     X(LGDT, heavy)     /* r9 = RM word, extra = size */                                                                \
     X(LIDT, heavy)                                                                                                     \
@@ -326,6 +353,11 @@ static inline enum abi_stub abi_callout_stub(uint32_t mode, unsigned id) {
     switch (id) {
     case CALLOUT_SYSENTER: return STUB_SYSENTER;
     case CALLOUT_SYSEXIT: return STUB_SYSEXIT;
+    case CALLOUT_CPUID: return STUB_CPUID;
+    case CALLOUT_LOAD_SEG: return mode & MODE_V86 ? STUB_CALLOUT : STUB_LOAD_SEG;
+    case CALLOUT_POP_SEG: // with what is popped in r9
+        return !(mode & MODE_V86) && mode & MODE_STACK32 && mode_seg_kind(mode, 2) == MODE_SEG_FLAT ? STUB_LOAD_SEG
+                                                                                                    : STUB_CALLOUT;
     default: return STUB_CALLOUT;
     }
 }

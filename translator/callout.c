@@ -117,6 +117,22 @@ static void emit_load_segment(struct tctx *t) {
     callout_call(t, CALLOUT_LOAD_SEG, insn->reg);
 }
 
+static void op_load_popped(struct tctx *t, const struct host_mem *m, const struct access *a) {
+    if (a->size == 2)
+        emit_movzx_r32_m16(&t->e, R9, m);
+    else
+        emit_mov_r32_m32(&t->e, R9, m);
+}
+
+// The stub wants to see what it may load; C pops for itself.
+static void pass_popped(struct tctx *t) {
+    unsigned size = t->insn->operand_size;
+    if (abi_callout_stub(t->mode, CALLOUT_POP_SEG) != STUB_LOAD_SEG)
+        return;
+    access_emit(t, &(struct access){
+                       .ref = ref_stack(t, 0), .size = (uint16_t)size, .intent = INTENT_READ, .op = op_load_popped});
+}
+
 static unsigned popped_segment(const struct guest_insn *insn) {
     return insn->map == MAP_0F ? (insn->opcode == 0xa1 ? SEG_FS : SEG_GS) : insn->opcode >> 3 & 3;
 }
@@ -140,6 +156,7 @@ static void pass_arguments(struct tctx *t, unsigned id) {
     case CALLOUT_IN:
     case CALLOUT_OUT: pass_port(t); break;
     case CALLOUT_INT: pass_int(t); break;
+    case CALLOUT_POP_SEG: pass_popped(t); break;
     case CALLOUT_FAR_JMP:
     case CALLOUT_FAR_CALL: pass_far_direct(t); break;
     case CALLOUT_FAR_MEM: pass_rm(t, insn->reg == 3); break;

@@ -158,7 +158,8 @@ static bool translate(uint32_t mode, const uint8_t *bytes, unsigned size, uint32
     in.stub[STUB_MISS] = stub_at(stub_miss);
     in.stub[STUB_EXIT] = stub_at(stub_exit);
     in.stub[STUB_LINK] = stub_at(stub_link);
-    in.stub[STUB_CALLOUT] = in.stub[STUB_SYSENTER] = in.stub[STUB_SYSEXIT] = stub_at(stub_callout);
+    in.stub[STUB_CALLOUT] = in.stub[STUB_SYSENTER] = in.stub[STUB_SYSEXIT] = in.stub[STUB_CPUID] =
+        in.stub[STUB_LOAD_SEG] = stub_at(stub_callout);
     in.stub[STUB_SOFT_MISS] = stub_at(stub_soft_miss);
     in.stub[STUB_WRITEBACK] = stub_at(stub_writeback);
     memset(page, 0x90, sizeof page);

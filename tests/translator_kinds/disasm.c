@@ -15,8 +15,8 @@
 #define STUB_BASE 0x0ff00000u
 #define TEXT_SIZE 8192
 
-static const char *const stub_names[STUB_COUNT] = {"MISS",      "EXIT",      "LINK",     "FAULT",  "CALLOUT",
-                                                   "SOFT_MISS", "WRITEBACK", "SYSENTER", "SYSEXIT"};
+static const char *const stub_names[STUB_COUNT] = {"MISS",      "EXIT",     "LINK",    "FAULT", "CALLOUT", "SOFT_MISS",
+                                                   "WRITEBACK", "SYSENTER", "SYSEXIT", "CPUID", "LOAD_SEG"};
 
 struct field {
     size_t at;

@@ -117,7 +117,8 @@ struct vm_run vm_run(uint32_t mode, const uint8_t *bytes, unsigned size) {
                                  .code_rx = ARENA + CODE_AT,
                                  .capacity = TRANSLATE_MAX_HOST};
     in.stub[STUB_EXIT] = stub_at(stub_exit);
-    in.stub[STUB_CALLOUT] = in.stub[STUB_SYSENTER] = in.stub[STUB_SYSEXIT] = stub_at(stub_callout);
+    in.stub[STUB_CALLOUT] = in.stub[STUB_SYSENTER] = in.stub[STUB_SYSEXIT] = in.stub[STUB_CPUID] =
+        in.stub[STUB_LOAD_SEG] = stub_at(stub_callout);
     memset(page, 0xf4, sizeof page);
     memcpy(page + VM_OFFSET, bytes, size);
     result = (struct vm_run){.end = VM_EXIT};

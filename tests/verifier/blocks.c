@@ -53,8 +53,8 @@ static const struct {
     {"ZERO", 0},
 };
 
-static const char *const stub_names[STUB_COUNT] = {"MISS",      "EXIT",      "LINK",     "FAULT",  "CALLOUT",
-                                                   "SOFT_MISS", "WRITEBACK", "SYSENTER", "SYSEXIT"};
+static const char *const stub_names[STUB_COUNT] = {"MISS",      "EXIT",     "LINK",    "FAULT", "CALLOUT", "SOFT_MISS",
+                                                   "WRITEBACK", "SYSENTER", "SYSEXIT", "CPUID", "LOAD_SEG"};
 
 struct label {
     char name[NAME_MAX_BYTES];

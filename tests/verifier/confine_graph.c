@@ -95,6 +95,14 @@ static const char *call_edges(struct graph *g, int i) {
             return "a stub of one callout with the word of another";
         g->node[i].leaves = true;
         return NULL;
+    case STUB_CPUID:
+    case STUB_LOAD_SEG:
+        if (!known || (g->node[i].stub == STUB_CPUID ? CALLOUT_ID((uint32_t)word) != CALLOUT_CPUID
+                                                     : CALLOUT_ID((uint32_t)word) != CALLOUT_LOAD_SEG &&
+                                                           CALLOUT_ID((uint32_t)word) != CALLOUT_POP_SEG))
+            return "a stub of one callout with the word of another";
+        g->node[i].leaves = true;
+        return add_next(g, i, 0);
     case STUB_CALLOUT:
         if (!known || CALLOUT_ID((uint32_t)word) >= CALLOUT_COUNT)
             return "a callout without a word";
