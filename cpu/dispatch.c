@@ -241,6 +241,7 @@ static void deliver(struct vcpu *v) {
         engine_ferr(v);
         return;
     }
+    engine_wake(v); // a trap behind HLT ends the wait
     v->stats->exceptions++;
     if (v->fault.vector == VECTOR_PF)
         v->stats->page_faults++;

@@ -153,7 +153,7 @@ ringshade_peer_cpu=n270,stepping=10,-apic,-vme,-mce,-mca,-mtrr,-pat,-clflush,-ac
 ringshade_peer_cpu=${RINGSHADE_PEER_CPU:-$ringshade_peer_cpu,-hypervisor,+sse4.1,+sse4.2,+popcnt}
 
 # engine_command NAME KERNEL INITRD APPEND MEMORY-MIB SERIAL: fills the array engine_argv. NAME is ringshade, one of its
-# modes (ringshade-soft, -direct, -adaptive, -verify, -no-link), ringshade-features (all that --cpu can announce), peer (an
+# modes (ringshade-soft, -direct, -adaptive, -verify, -no-link), ringshade-features (all that --cpu can announce, and --hypercalls), peer (an
 # ISA PC), or peer-pc (the emulator's default PC). SERIAL is stdio or a file's path. RINGSHADE_ENGINE replaces the path of the engine.
 engine_command() {
     local name=$1 kernel=$2 initrd=$3 append=$4 memory=$5 serial=$6 chardev=stdio,mux=on,signal=off
@@ -178,7 +178,7 @@ engine_command() {
     esac
     case $name in
     ringshade-verify | ringshade-no-link) engine_argv+=("--${name#ringshade-}") ;;
-    ringshade-features) engine_argv+=(--cpu "smep,smap,avx") ;;
+    ringshade-features) engine_argv+=(--cpu "smep,smap,avx" --hypercalls) ;;
     ringshade-*) engine_argv+=(--mmu "${name#ringshade-}") ;;
     esac
     case $name in

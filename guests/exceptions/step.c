@@ -157,6 +157,17 @@ TEST(software_interrupt) { // the handler runs without TF; the step comes after 
 SNIPPET(t_sti, "sti\n nop\n cli", "nop")
 SNIPPET(t_move, "", "mov (%esi), %eax")
 
+SNIPPET(t_hlt, "hlt", "nop")
+
+TEST(halt) {          // the trap ends the wait (SDM vol. 2A, HLT), with interrupts off too
+    if (under_qemu()) // where it waits on
+        return;
+    struct trap t = run(t_hlt, regs_for(0), FLAG_TF);
+    CHECK_DONE("end", t);
+    CHECK_EQ("steps", steps, 2);
+    CHECK_EQ("first", where[0], (u32)t_hlt_at);
+}
+
 SNIPPET(t_ud, "nop", "ud2")
 
 TEST(fault_under_tf) { // the faulting instruction is not stepped; TF is in the pushed flags

@@ -95,14 +95,16 @@ static bool stepped(struct trap_frame *frame) {
     return true;
 }
 
-TEST(single_step) { // the trap comes behind the call, when the time is over
+TEST(single_step) { // the trap comes behind the call, and ends it
     struct regs r = regs_for(0);
     struct trap t;
-    r.ebx = MS;
+    r.ebx = 4000u * MS;
+    u64 start = clock_now();
     steps = 0;
     hook_set(VEC_DB, stepped);
     exec(step_yield, &r, &t);
     CHECK_DONE("yield", t);
     CHECK_EQ("eax", t.r.eax, 0);
     CHECK_EQ("steps", steps, 2);
+    CHECK(clock_now() - start < 2000ull * MS);
 }
