@@ -54,6 +54,41 @@ TEST(null_and_back) {
     CHECK_EQ("ebx", t.r.ebx, 0x4444);
 }
 
+// Loads that have been made before, for which the checks are not made again, change the mode like the first ones, and
+// are refused at another privilege. The two selectors differ in bit 3.
+SNIPPET(
+    h_turns,
+    "mov $2, %esi\n 1: mov %ecx, %es\n mov %es:0, %eax\n mov %edx, %es\n mov %es:0x2000, %ebx\n dec %esi\n jnz 1b\n "
+    "mov %ecx, %es",
+    "mov %es:0x2000, %eax")
+SNIPPET(h_again, "", "mov %ecx, %es")
+
+TEST(limit_in_turns) {
+    gdt_set(SEL_FREE + 8, 0, 0, SEG_DATA, SEG_G | SEG_D);
+    struct regs r = regs_for(0);
+    struct trap t;
+    r.ecx = SEL_FREE + 8;
+    r.edx = SEL_KDATA;
+    exec(h_turns, &r, &t);
+    CHECK_TRAP(t, VEC_GP, 0, h_turns_at);
+}
+
+TEST(again_at_another_privilege) {
+    gdt_set(SEL_FREE + 8, 0, 0xfffff, SEG_DATA, SEG_G | SEG_D);
+    for (unsigned again = 0; again < 3; again++) {
+        struct regs r = regs_for(0);
+        struct trap t;
+        r.ecx = SEL_FREE + 8;
+        exec(h_again, &r, &t);
+        CHECK_DONE("ring 0", t);
+    }
+    struct regs r = regs_for(3);
+    struct trap t;
+    r.ecx = SEL_FREE + 8;
+    exec(h_again, &r, &t);
+    CHECK_TRAP(t, VEC_GP, SEL_FREE + 8, h_again_at);
+}
+
 TEST(table_moves) { // LGDT to a copy with other contents: registers keep, loads see the new table
     static u64 other[GDT_ENTRIES] __attribute__((aligned(16)));
     gdt_set(SEL_FREE, (u32)user_buffer, 0xfffff, SEG_DATA | SEG_DPL3, SEG_G | SEG_D);
