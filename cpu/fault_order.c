@@ -138,11 +138,13 @@ static uint32_t operand_offset(const struct vcpu *v, const struct x87_pointers *
 }
 
 void engine_settle_x87(struct vcpu *v, const struct block *block, uint32_t offset) {
-    if (!block || offset <= block->offset || offset >= block->offset + (uint32_t)block->guest_size)
+    if (!block || offset <= block->offset || offset > block->offset + (uint32_t)block->guest_size)
         return;
     uint32_t at = offset - block->offset;
-    const struct opcode o = opcode_of(block->guest_bytes + at, block->guest_size - at);
-    if (o.byte < 0xd8 || o.byte > 0xdf)
+    uint32_t first = 0; // most blocks have no x87 instruction
+    while (first < at && (block->guest_bytes[first] & 0xf8) != 0xd8)
+        first++;
+    if (first == at)
         return;
     struct x87_pointers pointers;
     engine_park_fpu(v);

@@ -108,6 +108,7 @@ static void emit_insn(struct tctx *t) {
     else
         emit_kind(t, row);
     stack_run_settle(t);
+    fpu_settle(t);
     t->cut |= row->ends && !t->open;
     t->out->called += out->callouts != called && out->identity + out->inlined == copied;
     if (emit_offset(&t->e) == before)

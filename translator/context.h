@@ -200,6 +200,7 @@ struct tctx {
     bool stay;        // inside access.transfer: the transfer must go through the code map
     bool failed;      // an error of the monitor; err is filled
     int32_t esp_late; // what guest ESP is ahead of r12d, inside a run of PUSH and POP (stack_run.c)
+    struct x87_pointers x87; // what a run of x87 instructions has not stored yet (x87_run.c); fip_at is a page offset
     unsigned insn_count, tail_count;
     struct guest_insn insns[TRANSLATE_MAX_INSNS];
     struct tail tails[TAILS_MAX];
@@ -252,6 +253,7 @@ void string_emit(struct tctx *t);   // string.c
 void removed_emit(struct tctx *t);  // removed.c: SALC, INTO, BCD and the rest that 64-bit mode lacks
 void inline_emit(struct tctx *t);   // inline.c: CLI STI PUSHF POPF RDTSC, segment reads
 void callout_emit(struct tctx *t);  // callout.c
+void fpu_settle(struct tctx *t);    // fpu.c: behind each instruction, stores the pointers where a run ends
 void fpu_emit(struct tctx *t);      // fpu.c: x87 (keeps fip, fdp)
 
 // Of identity.c, beyond what ModRM says: XLAT, BT BTS BTR BTC, MASKMOVQ, MASKMOVDQU, LEA, NOP, PREFETCHh and CLFLUSH.

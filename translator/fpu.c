@@ -3,59 +3,50 @@
 // design; Intel SDM, vol. 1, section 8.1.8). Only the last instruction of a run stores them: a run is not interrupted.
 // A fault inside a run has them computed (x87_run.c).
 #include "translator/context.h"
-#include "translator/peek.h"
 #include "translator/table.h"
+#include "translator/x87_run.h"
 
-// What the pointers of the current instruction are worth: the next one may replace them at once.
-struct pointers {
-    bool fip, fdp;
-};
-
-static struct pointers pointers_kept(const struct tctx *t) {
-    struct guest_insn next;
-    struct pointers kept = {.fip = true, .fdp = insn_is_mem(t->insn)};
-    if (!peek_next(t, &next))
-        return kept;
-    const struct table_row *row = table_find_insn(&next);
-    if (row->kind != KIND_FPU || row->x87_control)
-        return kept;
-    kept.fip = false;
-    kept.fdp &= !insn_is_mem(&next);
-    return kept;
-}
-
-// abi.fip = EIP of the current instruction. r11 is linear; a code segment with a base takes it off (MODE_CS_CHECKED).
+// abi.fip = EIP of the run's last instruction. r11 is linear; a code segment with a base takes it off
+// (MODE_CS_CHECKED).
 static void emit_store_fip(struct tctx *t) {
     struct emitter *e = &t->e;
     struct host_mem fip = mem_vcpu(ABI_OFFSET(fip));
     if (t->mode & MODE_CS_CHECKED) {
         struct host_mem base = mem_vcpu(ABI_OFFSET(seg_base) + 4 * SEG_CS);
-        struct host_mem sum = mem_index(R11, R10, 0, (int32_t)t->insn->offset + 1);
+        struct host_mem sum = mem_index(R11, R10, 0, (int32_t)t->x87.fip_at + 1);
         emit_mov_r32_m32(e, R10, &base);
         emit_not_r32(e, R10);
         emit_lea_r32_m(e, R10, &sum);
     } else {
-        emit_lea_r32_disp(e, R10, R11, (int32_t)t->insn->offset);
+        emit_lea_r32_disp(e, R10, R11, (int32_t)t->x87.fip_at);
     }
     emit_mov_m32_r32(e, &fip, R10);
 }
 
-static void emit_store_fdp(struct tctx *t, const struct mem_ref *ref) {
+static void emit_store_fdp(struct tctx *t) {
     struct host_mem fdp = mem_vcpu(ABI_OFFSET(fdp));
-    ref_emit_offset(t, ref);
+    ref_emit_offset(t, &(struct mem_ref){.base = t->x87.base,
+                                         .index = t->x87.index,
+                                         .scale = t->x87.scale,
+                                         .address_size = t->x87.address_size,
+                                         .add = HOST_NONE,
+                                         .disp = (int32_t)t->x87.disp});
     emit_mov_m32_r32(&t->e, &fdp, R8);
 }
 
-// arg[0]: store fip, arg[1]: store fdp. Behind the instruction: one that faults has not executed.
-static void op_x87(struct tctx *t, const struct host_mem *m, const struct access *a) {
-    op_reencode(t, m, a);
-    if (a->arg[1])
-        emit_store_fdp(t, &a->ref);
-    if (a->arg[0])
-        emit_store_fip(t);
+void fpu_settle(struct tctx *t) {
+    if (!t->x87.fip)
+        return;
+    x87_run_pass(t);
+    if (x87_run_goes_on(t))
+        return;
+    if (t->x87.fdp)
+        emit_store_fdp(t);
+    emit_store_fip(t);
+    t->x87 = (struct x87_pointers){0};
 }
 
-static void emit_x87_mem(struct tctx *t, struct pointers kept) {
+static void emit_x87_mem(struct tctx *t) {
     unsigned size;
     enum operand_intent intent;
     decode_operand_shape(t->insn, &size, &intent);
@@ -65,8 +56,7 @@ static void emit_x87_mem(struct tctx *t, struct pointers kept) {
                                     .size = (uint16_t)size,
                                     .intent = (uint8_t)intent,
                                     .unsure = unsure,
-                                    .op = op_x87,
-                                    .arg = {kept.fip, kept.fdp}});
+                                    .op = op_reencode});
 }
 
 // FNINIT clears them and the opcode.
@@ -79,15 +69,13 @@ static void emit_clear_pointers(struct tctx *t) {
 
 void fpu_emit(struct tctx *t) {
     const struct guest_insn *insn = t->insn;
-    bool control = table_find_insn(insn)->x87_control;
-    struct pointers kept = control ? (struct pointers){0} : pointers_kept(t);
+    if (!table_find_insn(insn)->x87_control)
+        x87_run_take(&t->x87, insn, insn->offset); // behind the instruction: one that faults has not executed
     if (insn_is_mem(insn)) {
-        emit_x87_mem(t, kept);
+        emit_x87_mem(t);
         return;
     }
     insn_emit_reg(t);
-    if (kept.fip)
-        emit_store_fip(t);
     if (insn->mnemonic == ZYDIS_MNEMONIC_FNINIT)
         emit_clear_pointers(t);
 }

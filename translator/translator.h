@@ -100,8 +100,8 @@ struct x87_pointers {
     uint32_t disp;
 };
 
-// What the x87 instructions of a block that stand right before the one at `at` would have left in the pointers, if
-// that one is an x87 instruction too. bytes[0, size) are the block's guest bytes, the first at page offset `offset`.
+// What a run of x87 instructions that has come to the instruction at `at` would have left in the pointers. bytes[0,
+// size) are the block's guest bytes, the first at page offset `offset`.
 void translate_x87_pointers(const uint8_t *bytes, uint32_t size, uint32_t offset, bool code32, uint32_t at,
                             struct x87_pointers *pointers);
 

@@ -44,6 +44,14 @@ SNIPPET(r_first, "fld1\n fldl 16(%esi)\nr_first_last: fld1\n nop", "fldl (%edi)"
 SNIPPET(r_store, "fld1\nr_store_last: fldl 8(%esi)", "fstpl (%edi)")
 SNIPPET(r_control, "fldl 24(%esi)\nr_control_last: fldpi\n fnstcw (%esi)", "fldcw (%edi)")
 SNIPPET(r_other, "r_other_last: fldl 24(%esi)", "mov (%edi), %eax")
+SNIPPET(r_adds,
+        "fldl 8(%esi,%ebx,4)\n add $16, %esi\n dec %ebx\nr_adds_last: fld1\n cmp %esi, %ebx\n lea 4(%edi), %edi",
+        "faddl -4(%edi)")
+SNIPPET(r_written, "fld1\nr_written_last: fldl 8(%esi)\n mov %edi, %esi", "faddl (%edi)")
+SNIPPET(r_passed, "r_passed_last: fldl 24(%esi)\n sub $8, %esi\n xor %eax, %eax", "mov (%edi), %eax")
+LABEL(r_adds_last);
+LABEL(r_written_last);
+LABEL(r_passed_last);
 LABEL(r_run_last);
 LABEL(r_first_last);
 LABEL(r_store_last);
@@ -69,6 +77,9 @@ TEST(page_fault_in_a_run) {
     faults("a run of its own", r_first, r_first_at, (u32)r_first_last, (u32)user_buffer + 16);
     faults("a store", r_store, r_store_at, (u32)r_store_last, (u32)user_buffer + 8);
     faults("a control instruction", r_control, r_control_at, (u32)r_control_last, (u32)user_buffer + 24);
+    faults("additions in between", r_adds, r_adds_at, (u32)r_adds_last, (u32)user_buffer + 16);
+    faults("the register is written", r_written, r_written_at, (u32)r_written_last, (u32)user_buffer + 8);
+    faults("none of the unit, behind others", r_passed, r_passed_at, (u32)r_passed_last, (u32)user_buffer + 24);
     faults("none of the unit", r_other, r_other_at, (u32)r_other_last, (u32)user_buffer + 24);
 }
 

@@ -277,10 +277,16 @@ static void test_x87(void **state) {
                   0xdd, 0x00);
     // FLD; FMUL; FADDP; HLT
     assert_golden(M & ~(uint32_t)MODE_ONE,
-                  "fld dword ptr gs:[eax]; fmul dword ptr gs:[eax]; lea r8d, [rax]; mov dword ptr [fdp], r8d; "
-                  "faddp st(1); lea r10d, [r11 + 0x104]; mov dword ptr [fip], r10d; mov r10d, 0x4021106; "
+                  "fld dword ptr gs:[eax]; fmul dword ptr gs:[eax]; faddp st(1); lea r8d, [rax]; "
+                  "mov dword ptr [fdp], r8d; lea r10d, [r11 + 0x104]; mov dword ptr [fip], r10d; mov r10d, 0x4021106; "
                   "call CALLOUT",
                   0xd9, 0x00, 0xd8, 0x08, 0xde, 0xc1);
+    // FLD [EAX]; ADD EAX, 8; FADDP; INC EAX; MOV EAX, EBX
+    assert_golden(M & ~(uint32_t)MODE_ONE,
+                  "fld dword ptr gs:[eax]; add eax, 8; faddp st(1); inc eax; lea r8d, [rax - 9]; "
+                  "mov dword ptr [fdp], r8d; lea r10d, [r11 + 0x105]; mov dword ptr [fip], r10d; mov eax, ebx; "
+                  "mov r10d, 0x402110a; call CALLOUT",
+                  0xd9, 0x00, 0x83, 0xc0, 0x08, 0xde, 0xc1, 0x40, 0x89, 0xd8);
     // FLD1 in a code segment with a base
     assert_golden(M | MODE_CS_CHECKED,
                   "fld1; mov r10d, dword ptr [seg_base[1]]; not r10d; lea r10d, [r11 + r10 + 0x101]; "
