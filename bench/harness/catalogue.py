@@ -6,7 +6,7 @@ import tomllib
 
 ENGINE_KEYS = {"title", "order", "like", "kind", "program", "command", "options", "initrd", "append", "stats", "bare",
                "version", "probe", "quick", "pin", "suites", "patience", "needs", "rounds",
-               "build", "prepare", "fifo", "clock", "tsc_khz"}
+               "build", "prepare", "fifo", "clock", "tsc_khz", "code"}
 SUITE_KEYS = {"title", "kind", "unit", "scale", "build", "kernel", "append", "memory", "files",
               "optional_files", "fetch", "guest", "native", "full", "quick", "costs", "timeout", "refuse", "rows",
               "native_note"}

@@ -14,10 +14,12 @@ SAMPLE_SECONDS = 1.0
 class Child:
     """One process whose output is read from its standard output, or from the FIFO that it was told to write to."""
 
-    def __init__(self, command, fifo=None, core=None, errors=None):
+    def __init__(self, command, fifo=None, core=None, errors=None, code=None):
         self.command = command
         self.memory = {}
         self.cpu_seconds = 0.0  # once it has ended
+        self.code = "/memfd:%s " % code if code else None  # of the memfd that holds translated code
+        self.code_path = None
         self.sampled = 0.0
         self.fifo = os.open(fifo, os.O_RDWR | os.O_NONBLOCK) if fifo else None
         self.started = time.monotonic()
@@ -29,16 +31,29 @@ class Child:
         self.pidfd = os.pidfd_open(self.process.pid)
 
     def sample_memory(self):
-        """Keeps the largest RssAnon and VmPTE (KiB) of the process."""
+        """Keeps the largest RssAnon and VmPTE of the process, and of what is resident of its code cache (KiB)."""
         self.sampled = time.monotonic()
         try:
             with open("/proc/%d/status" % self.process.pid, encoding="ascii", errors="replace") as file:
                 for line in file:
                     name, _, rest = line.partition(":")
                     if name in ("RssAnon", "VmPTE"):
-                        self.memory[name] = max(self.memory.get(name, 0), int(rest.split()[0]))
+                        self.keep_memory(name, int(rest.split()[0]))
+            if self.code and not self.code_path:
+                self.code_path = self.find_code()
+            if self.code_path:  # the blocks of a memfd are the pages that it has
+                self.keep_memory("Code", os.stat(self.code_path).st_blocks // 2)
         except OSError:
             pass
+
+    def keep_memory(self, name, kib):
+        self.memory[name] = max(self.memory.get(name, 0), kib)
+
+    def find_code(self):
+        """The path of the descriptor of the code cache, or None."""
+        folder = "/proc/%d/fd" % self.process.pid
+        paths = [os.path.join(folder, number) for number in os.listdir(folder)]
+        return next((path for path in paths if os.readlink(path).startswith(self.code)), None)
 
     def read(self, until):
         """(seconds since exec, bytes) of the next piece; None at the end of the process or once `until` has passed."""

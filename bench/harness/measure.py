@@ -202,7 +202,8 @@ def measure(run, place, children, folder, effort):
     core = min(os.sched_getaffinity(0)) if run.engine.keys.get("pin") else None
     with open(log_name + ".log", "wb") as log, open(log_name + ".errors", "wb") as errors:
         try:
-            child = children.start(run.command, fifo=fifo if through_fifo else None, core=core, errors=errors)
+            child = children.start(run.command, fifo=fifo if through_fifo else None, core=core, errors=errors,
+                                   code=run.engine.keys.get("code"))
         except OSError as error:
             run.error = "cannot be started: %s" % error.strerror
             return

@@ -32,7 +32,14 @@ class Table:
 
     def ratio(self, workload, over, under):
         """{n, median, minimum, maximum} of over/under inside the rounds, or None."""
-        a, b = self.cells.get((workload, over), {}), self.cells.get((workload, under), {})
+        return self.divide((workload, over), (workload, under))
+
+    def growth(self, longer, shorter, engine):
+        """The same of two rows of one engine."""
+        return self.divide((longer, engine), (shorter, engine))
+
+    def divide(self, over, under):
+        a, b = self.cells.get(over, {}), self.cells.get(under, {})
         ratios = [a[r] / b[r] for r in a if r in b and b[r] > 0]
         if not ratios:
             return None

@@ -8,8 +8,10 @@ from . import insides
 from .summary import Table
 
 FORM = re.compile(r"(\S+)\s+(<=|>=)\s+([0-9.]+)\s+(each|mean)\s+(\S+)$")
+LONGER = "-10x"  # of a row that does ten times as much in one go
 MEASURES = {"translation": insides.translation_rate, "memory": insides.memory_mib}
 OWN = "ringshade"
+GROWTH = "growth"
 
 
 class TargetError(Exception):
@@ -21,7 +23,7 @@ class Target:
 
     def __init__(self, text):
         found = FORM.match(text)
-        if not found or ("/" not in found[1] and found[1] not in MEASURES):
+        if not found or ("/" not in found[1] and found[1] not in MEASURES and found[1] != GROWTH):
             raise TargetError("not a target: " + text)
         self.text = " ".join(text.split())
         self.what, self.sign, self.limit, self.how, self.rows = (
@@ -31,8 +33,10 @@ class Target:
         """The rows that it is about, of those measured."""
         def named(word, w):
             return word == w["group"] or fnmatch.fnmatch(w["name"], word)
+        def counts(w):
+            return w["name"].endswith(LONGER) if self.what == GROWTH else w["weight"] > 0
         out = [word[1:] for word in self.rows if word.startswith("!")]
-        return [w for w in workloads if any(named(word, w) for word in self.rows) and w["weight"] > 0
+        return [w for w in workloads if any(named(word, w) for word in self.rows) and counts(w)
                 and not any(named(word, w) for word in out)]
 
     def figures(self, results, table):
@@ -41,6 +45,9 @@ class Target:
         if self.what in MEASURES:
             found = [(w["name"], MEASURES[self.what](results, OWN, w["name"])) for w in members]
             return [(name, value) for name, value in found if value is not None]
+        if self.what == GROWTH:
+            ratios = [(w["name"], table.growth(w["name"], w["name"].removesuffix(LONGER), OWN)) for w in members]
+            return [(name, 10 * ratio["median"]) for name, ratio in ratios if ratio]
         over, under = self.what.split("/")
         if self.how == "mean":
             mean, count = table.mean({w["name"]: w["weight"] for w in members}, over, under)

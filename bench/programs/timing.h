@@ -11,6 +11,7 @@ struct timed_row {
     const char *name;
     void (*run)(uint32_t times);
     uint32_t unit;                // how many operations one "time" is
+    uint32_t fixed;               // not 0: a go is so many times, and the figure is the middle of a few goes
     const char *(*why_not)(void); // NULL, or gives NULL or the reason why the row cannot run here
 };
 

@@ -161,6 +161,29 @@ class HarnessTest(unittest.TestCase):
         self.run_it("--rounds", "1", "--no-plots", expected=1)
         self.assertIn("ended before its last line", self.results()["problems"][0])
 
+    def test_growth_is_judged(self):
+        """Figures are of one operation: 1.05 times of it is 10.5 times the time for ten times the work. The weight is 0."""
+        write(os.path.join(self.catalogue, "workloads.txt"), WORKLOADS + "b work-10x 0 suite\n")
+        write(os.path.join(self.catalogue, "targets.txt"), "growth <= 10.5 each *-10x\ngrowth <= 10.5 each b,!work-10x\n")
+        for name, value, met, figure in (("ringshade", "100 104", True, 10.4), ("ringshade", "100 106", False, 10.6),
+                                         ("other", "100 900", None, None)):
+            self.engine(name, value, 1)
+            output, _ = self.run_it("--rounds", "2", "--engines", name, "--no-plots")
+            first, second = self.results()["targets"]
+            self.assertEqual((first["met"], first["figure"], second["met"]), (met, figure, None))
+            self.assertEqual("work-10x" in first["failing"], met is False)
+            self.assertEqual("| growth <= 10.5 each *-10x | " in output, met is not None)
+
+    def test_the_code_cache_is_measured(self):
+        """What is resident of the memfd that the engine's keys name; an engine without such a key has none."""
+        self.engine("holds", "memfd", 1, 'code = "some-code"\n')
+        self.engine("none", "memfd", 2)
+        self.run_it("--rounds", "1", "--no-plots")
+        memory = [run["memory_kib"] for run in self.results()["runs"]]
+        self.assertGreaterEqual(memory[0]["Code"], 300)
+        self.assertLess(memory[0]["Code"], 400)
+        self.assertNotIn("Code", memory[1])
+
     def test_interrupt_leaves_what_was_measured(self):
         self.engine("fast", "10", 1)
         self.engine("slow", "sleep", 2)
@@ -221,10 +244,13 @@ class PartsTest(unittest.TestCase):
         sources = {"nano": ("nano/rows.c", r'ROW(?:_EXPECTED)?\("([a-z0-9-]+)"'),
                    "compute": ("programs/compute.c", r'^    \{"([a-z0-9-]+)", row_'),
                    "os": ("programs/os.c", r'\{\.name = "([a-z0-9-]+)"'),
-                   "whole": ("programs/whole.c", r'\{\.name = "([a-z0-9-]+)"')}
+                   "whole": ("programs/whole.c", r'\{\.name = "([a-z0-9-]+)"'),
+                   "growth": ("programs/growth.c", r'^    PAIR\("([a-z0-9-]+)"')}
         for suite, (path, pattern) in sources.items():
             with open(os.path.join(ROOT, "bench", path), encoding="utf-8") as file:
                 found = re.findall(pattern, file.read(), re.MULTILINE)
+            if suite == "growth":
+                found += [name + "-10x" for name in found]
             self.assertEqual(sorted(rows[suite]), sorted(found), suite)
         with open(os.path.join(ROOT, "guests/paravirt/rows.c"), encoding="utf-8") as file:
             found = re.findall(r'ROW\("([a-z0-9-]+)"', file.read())
@@ -250,6 +276,15 @@ class PartsTest(unittest.TestCase):
         with self.assertRaises(targets.TargetError):
             targets.Target("ringshade <= 2 each b")
 
+    def test_memory_is_the_sum_of_three(self):
+        """Of the run that takes most, of Ringshade alone."""
+        runs = [{"engine": engine, "workloads": ["boot"], "error": None, "stats": None,
+                 "memory_kib": {"RssAnon": 90 << 10, "VmPTE": 10 << 10, "Code": code << 10}}
+                for engine, code in (("ringshade", 30), ("ringshade", 51), ("qemu-tcg", 400))]
+        results = {"workloads": [{"name": "boot", "group": "d", "weight": 1}], "runs": runs, "samples": []}
+        verdict = targets.judge_all([targets.Target("memory <= 150 each boot")], results)[0]
+        self.assertEqual((verdict["met"], verdict["figure"]), (False, 151))
+
     def test_the_tree_s_own_targets(self):
         """Each names engines that are there, and rows."""
         catalogue = Catalogue(os.path.join(ROOT, "bench"))
@@ -258,7 +293,7 @@ class PartsTest(unittest.TestCase):
         self.assertGreater(len(own), 10)
         for target in own:
             self.assertTrue(target.members(rows), target.text)
-            if target.what not in targets.MEASURES:
+            if "/" in target.what:
                 self.assertTrue(set(target.what.split("/")) <= set(catalogue.engines), target.text)
 
     def test_the_cost_model_names_the_cause(self):
