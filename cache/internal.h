@@ -7,6 +7,7 @@
 #define CHUNKS          16    // generations that the arena is divided into
 #define FRAME_BUCKETS   16384 // power of two
 #define RETAIN_BUCKETS  16384 // power of two
+#define RETAIN_LOOKED   16    // dead blocks of a bucket that are compared
 #define ROOT_MAX        96
 #define ROOT_RECORD_MAX 2048 // beyond this many entries a root is emptied as a whole
 #define ROOT_PAGES      (1u << 20)

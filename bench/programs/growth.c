@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, LONGER = 10, HASHED = 4096, MAP_PAGES = 16, ROUTINE = 8, CODE_PAGES = 256, ADDITIONS = 800 };
+enum { PAGE = 4096, LONGER = 10, HASHED = 4096, MAP_PAGES = 16, ROUTINE = 8, CODE_PAGES = 16, ADDITIONS = 800 };
 
 static volatile uint32_t sink;
 
@@ -116,6 +116,6 @@ const struct timed_row timed_rows[] = {
     PAIR("many-execs", run_exec, 100),
     PAIR("many-mappings", run_map, 1000),
     PAIR("many-code-stores", run_code_stores, 300000),
-    PAIR("much-new-code", run_new_code, 100),
+    PAIR("much-new-code", run_new_code, 200),
 };
 const unsigned timed_row_count = sizeof timed_rows / sizeof timed_rows[0];

@@ -48,6 +48,8 @@ struct block *fixture_add(struct fixture *f, const struct recipe *recipe) {
     out.marks[0] = (struct block_mark){.host = 0, .guest = (uint16_t)recipe->offset, .length = 1};
     out.marks[1] = (struct block_mark){.host = LINK_ENTRY, .guest = (uint16_t)(recipe->offset + 1), .length = 1};
     memset(bytes, recipe->fill, sizeof bytes);
+    if (recipe->other_at)
+        bytes[recipe->other_at] = recipe->other;
     return cache_commit(f->cache, &out, recipe->frame, recipe->next_frame, recipe->offset, recipe->mode, recipe->loose,
                         bytes);
 }

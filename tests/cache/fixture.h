@@ -30,6 +30,7 @@ struct recipe {
     unsigned exit_count;
     uint16_t target[TRANSLATE_MAX_EXITS]; // page offsets of the exits
     uint8_t fill;                         // every guest byte
+    uint8_t other_at, other;              // but this one, if other_at is not 0
 };
 
 void fixture_open(struct fixture *f, uint32_t mib, uint32_t slices); // sizes as in struct cache_config

@@ -161,6 +161,50 @@ static void test_revive(void **state) {
     assert_int_equal(cache_kill_frame(f->cache, 8), 1);
 }
 
+enum { MANY = 200 };
+
+// Dead blocks of one place that differ in one byte.
+static void make_many_dead(struct fixture *f, uint16_t size, uint8_t other_at, struct block *blocks[MANY]) {
+    struct recipe recipe = exits_to(0x20, 0x20, 0x30);
+    recipe.guest_size = size;
+    recipe.other_at = other_at;
+    for (unsigned i = 0; i < MANY; i++) {
+        recipe.other = (uint8_t)i;
+        blocks[i] = fixture_add(f, &recipe);
+        cache_kill_frame(f->cache, 7);
+    }
+}
+
+static struct block *revive_other(struct fixture *f, uint8_t other_at, unsigned other) {
+    uint8_t bytes[64] = {0};
+    bytes[other_at] = (uint8_t)other;
+    return cache_revive(f->cache, 7, 0x20, MODE_A, bytes, sizeof bytes);
+}
+
+static void test_revive_one_of_many(void **state) {
+    struct fixture *f = *state;
+    const struct {
+        uint16_t size;
+        uint8_t other_at;
+    } cases[] = {{4, 2}, {15, 3}, {16, 5}, {40, 15}}; // in what they are filed by
+    struct block *blocks[MANY];
+    for (unsigned c = 0; c < sizeof cases / sizeof *cases; c++) {
+        make_many_dead(f, cases[c].size, cases[c].other_at, blocks);
+        for (unsigned i = 0; i < MANY; i++)
+            assert_ptr_equal(revive_other(f, cases[c].other_at, i), blocks[i]);
+        cache_kill_frame(f->cache, 7);
+    }
+}
+
+// Of those that begin alike the latest are found: what a lookup costs does not grow with their number.
+static void test_revive_looks_at_few(void **state) {
+    struct fixture *f = *state;
+    struct block *blocks[MANY];
+    make_many_dead(f, 40, 20, blocks);
+    assert_null(revive_other(f, 20, 0));
+    assert_ptr_equal(revive_other(f, 20, MANY - 5), blocks[MANY - 5]);
+}
+
 // A block that dies because an instruction in it must become soft has the right bytes and the wrong form.
 static void test_wrong_form_is_not_revived(void **state) {
     struct fixture *f = *state;
@@ -209,6 +253,8 @@ int main(void) {
         TEST(test_crossing_dies_with_either_frame),
         TEST(test_loose),
         TEST(test_revive),
+        TEST(test_revive_one_of_many),
+        TEST(test_revive_looks_at_few),
         TEST(test_wrong_form_is_not_revived),
         TEST(test_soft_map),
         TEST(test_arena),
