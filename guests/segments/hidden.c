@@ -55,12 +55,19 @@ TEST(null_and_back) {
 }
 
 // Loads that have been made before, for which the checks are not made again, change the mode like the first ones, and
-// are refused at another privilege. The two selectors differ in bit 3.
+// are refused at another privilege. The two selectors differ in bit 3. LES never takes the short way, so behind it the
+// mode is right, whatever the loads before did to it.
+u32 h_flat_pointer[2];
+
 SNIPPET(
     h_turns,
-    "mov $2, %esi\n 1: mov %ecx, %es\n mov %es:0, %eax\n mov %edx, %es\n mov %es:0x2000, %ebx\n dec %esi\n jnz 1b\n "
+    "mov $4, %esi\n 1: mov %ecx, %es\n mov %es:0, %eax\n mov %edx, %es\n mov %es:0x2000, %ebx\n dec %esi\n jnz 1b\n "
     "mov %ecx, %es",
     "mov %es:0x2000, %eax")
+SNIPPET(h_turns_les,
+        "mov $4, %esi\n 1: mov %ecx, %es\n mov %es:0, %eax\n les h_flat_pointer, %ebx\n dec %esi\n jnz 1b\n "
+        "mov %ecx, %es",
+        "mov %es:0x2000, %eax")
 SNIPPET(h_again, "", "mov %ecx, %es")
 
 TEST(limit_in_turns) {
@@ -71,6 +78,9 @@ TEST(limit_in_turns) {
     r.edx = SEL_KDATA;
     exec(h_turns, &r, &t);
     CHECK_TRAP(t, VEC_GP, 0, h_turns_at);
+    h_flat_pointer[1] = SEL_KDATA;
+    exec(h_turns_les, &r, &t);
+    CHECK_TRAP(t, VEC_GP, 0, h_turns_les_at);
 }
 
 TEST(again_at_another_privilege) {
