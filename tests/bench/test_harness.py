@@ -9,12 +9,13 @@ import sys
 import tempfile
 import time
 import unittest
+from xml.etree import ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "bench"))
-from harness import costs, schema, targets  # noqa: E402
+from harness import costs, figure, schema, targets  # noqa: E402
 from harness.catalogue import Catalogue, CatalogueError, inherit  # noqa: E402
 from harness.summary import Table  # noqa: E402
 
@@ -36,6 +37,44 @@ def alive(pid):
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+class FigureTest(unittest.TestCase):
+    """The README's plot."""
+
+    def results(self, engines):
+        rows = [{"name": "quick & small", "group": "b", "weight": 1}, {"name": "uncounted", "group": "b", "weight": 0}]
+        samples = [{"workload": row["name"], "engine": engine, "round": 1, "value": value}
+                   for row in rows for engine, value in engines.items()]
+        return {"groups": {"b": "computing"}, "workloads": rows, "samples": samples}
+
+    def test_a_bar_for_each_row_that_counts(self):
+        text = figure.figure(self.results({"native": 1.0, "ringshade": 2.0, "qemu-tcg": 8.0}))
+        root = ElementTree.fromstring(text)
+        texts = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+        self.assertIn("quick & small", texts)
+        self.assertNotIn("uncounted", texts)
+        self.assertIn("4", texts)
+        self.assertIn("(b) computing: 4 times", texts)
+        strokes = [e for e in root.iter("{http://www.w3.org/2000/svg}path") if e.get("class") == "native"]
+        self.assertEqual(len(strokes), 1)
+        self.assertIn("prefers-color-scheme: dark", text)
+
+    def test_without_native_and_slower(self):
+        root = ElementTree.fromstring(figure.figure(self.results({"ringshade": 4.0, "qemu-tcg": 2.0})))
+        bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect")]
+        self.assertEqual([bar.get("class") for bar in bars], ["less"])
+        self.assertGreater(float(bars[0].get("width")), 0)
+
+    def test_bad_input_is_one_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "results.json")
+            for content in ("no json", "{}", json.dumps(self.results({"ringshade": 1.0}))):
+                write(path, content)
+                run = subprocess.run([sys.executable, "-B", "-m", "harness.figure", path], cwd=os.path.join(ROOT, "bench"),
+                                     capture_output=True, text=True, check=False)
+                self.assertEqual(run.returncode, 2)
+                self.assertEqual(run.stderr.count("\n"), 1)
+                self.assertEqual(run.stdout, "")
 
 
 class HarnessTest(unittest.TestCase):
