@@ -9,7 +9,8 @@
     X(insns_translated, "guest instructions translated, repeats included")                                             \
     X(insns_identity, "of these, copied with re-encoded operands only")                                                \
     X(insns_inline, "of these, virtualised in line")                                                                   \
-    X(insns_callout, "of these, calls into the monitor")                                                               \
+    X(insns_callout, "of these, calls into the monitor and nothing else")                                              \
+    X(insns_rewritten, "of these, written anew: branches, stack and string instructions; the four are all")            \
     X(blocks_translated, "blocks translated")                                                                          \
     X(blocks_killed_write, "blocks killed by a guest write")                                                           \
     X(blocks_killed_dma, "blocks killed by a device write")                                                            \

@@ -59,7 +59,8 @@ static void count_block(struct vcpu *v, const struct translate_output *out) {
     s->insns_translated += out->insns;
     s->insns_identity += out->identity;
     s->insns_inline += out->inlined;
-    s->insns_callout += out->callouts;
+    s->insns_callout += out->called;
+    s->insns_rewritten += out->insns - out->identity - out->inlined - out->called;
     s->operands_direct += out->operands_direct;
     s->operands_soft += out->operands_soft;
 }

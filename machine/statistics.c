@@ -46,6 +46,7 @@ static void write_derived(struct json *json, const struct stats *stats) {
     write_share(json, "identity_share", stats->insns_identity, stats->insns_translated);
     write_share(json, "inline_share", stats->insns_inline, stats->insns_translated);
     write_share(json, "callout_share", stats->insns_callout, stats->insns_translated);
+    write_share(json, "rewritten_share", stats->insns_rewritten, stats->insns_translated);
     write_share(json, "direct_operand_share", stats->operands_direct, stats->operands_direct + stats->operands_soft);
     write_share(json, "insns_per_block", stats->insns_translated, stats->blocks_translated);
     write_share(json, "pages_per_fill", stats->pages_filled, stats->shadow_faults);

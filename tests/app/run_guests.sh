@@ -24,6 +24,9 @@ expect() {
     status=$?
     [ $status -eq "$want" ] || fail "$kind $*: exit status $status instead of $want: $(cat err)"
     "$check_json" stats || fail "$kind $*: the statistics are not JSON"
+    awk -F'[":,]+' '/"insns_/ { n[$2] = $3 }
+        END { exit n["insns_identity"] + n["insns_inline"] + n["insns_callout"] + n["insns_rewritten"] != n["insns_translated"] }' \
+        stats || fail "$kind $*: the kinds of instructions do not add up to all: $(grep insns_ stats)"
     grep -q "\"cause\": \"$cause\"" stats || fail "$kind $*: the cause is not $cause: $(grep cause stats)"
     rm -f stats
 }
