@@ -34,6 +34,15 @@ static void on_block(void *opaque, struct trace_block *block, uint32_t id, uint3
             id, l->cpl, block->insns);
 }
 
+// The key of blocks (enum mode_bit), and what of it a reader looks for first.
+static void print_mode(FILE *out, uint32_t mode) {
+    fprintf(out, "%08" PRIx32, mode);
+    if (!mode) // before the first block
+        return;
+    const char *code = mode & MODE_V86 ? "virtual-8086" : mode & MODE_CODE32 ? "32-bit" : "16-bit";
+    fprintf(out, " (%s, %s%s)", code, mode & MODE_SOFT ? "soft" : "direct", mode & MODE_ONE ? ", one instruction" : "");
+}
+
 static void print_text(struct trace_list *l, const struct trace_event *e) {
     const char *name;
     switch ((enum cpu_trace_event)e->kind) {
@@ -50,7 +59,10 @@ static void print_text(struct trace_list *l, const struct trace_event *e) {
     case CPU_TRACE_INTERRUPT: fprintf(l->out, " vector %02" PRIx32, e->info); break;
     case CPU_TRACE_SHADOW: fprintf(l->out, " %s %08" PRIx32, e->info ? "write" : "read", e->a); break;
     case CPU_TRACE_MODE:
-        fprintf(l->out, " cpl %" PRIu32 ", mode %08" PRIx32 " was %08" PRIx32, e->info, e->a, e->b);
+        fprintf(l->out, " cpl %" PRIu32 ", mode ", e->info);
+        print_mode(l->out, e->a);
+        fputs(" was ", l->out);
+        print_mode(l->out, e->b);
         break;
     case CPU_TRACE_SPACE: fprintf(l->out, " cr3 %08" PRIx32 " was %08" PRIx32, e->a, e->b); break;
     case CPU_TRACE_EVENTS: break;

@@ -52,6 +52,7 @@ for options in "--mmu soft" "--mmu direct" "--mmu adaptive" "--clock virtual" "-
     says '^ +HLT +1$' t
 done
 says '^ +0\.[0-9]+  callout +00200089 HLT' --list t
+says '^ +0\.[0-9]+  mode +[0-9a-f]{8} cpl 0, mode [0-9a-f]{8} \(32-bit, direct\) was 00000000$' --list --kind mode t
 [ "$("$ringshade" trace --list --kind block t | wc -l)" = 1001 ] || fail "the list of blocks has other than 1001 lines"
 [ "$("$ringshade" trace --list --kind block --limit 7 t | wc -l)" = 7 ] || fail "--limit 7 gives another number"
 says '^blocks +999 ' --address 200085 t
