@@ -136,8 +136,8 @@ int mmu_check_cr3(struct mmu *mmu, uint32_t cr3) {
 }
 
 void mmu_invlpg(struct mmu *mmu, uint32_t linear) {
-    softtlb_invlpg(mmu, linear);
-    window_invlpg(mmu, linear);
+    const uint32_t page = linear & ~MMU_PAGE_MASK;
+    mmu_invlpg_pages(mmu, &page, 1);
 }
 
 void mmu_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count) {

@@ -42,21 +42,23 @@ void softtlb_flush(struct mmu *mmu, bool keep_global) {
     }
 }
 
-void softtlb_invlpg(struct mmu *mmu, uint32_t linear) {
-    unsigned slot = linear >> 12 & (ABI_TLB_ENTRIES - 1);
-    for (unsigned which = 0; which < 2; which++) {
-        struct tlb_side *side = &mmu->tlb_side[which];
-        if (side->page[slot] == (linear & ~MMU_PAGE_MASK)) {
-            drop(mmu, which, slot);
-        }
-        // Entries of a large page that holds the address go too; one span of 4 MiB serves both sizes.
-        for (unsigned word = 0; word < ABI_TLB_ENTRIES / 64; word++) {
-            uint64_t mask = side->occupied[word] & side->large[word];
-            for (; mask; mask &= mask - 1) {
-                unsigned other = word * 64 + (unsigned)__builtin_ctzll(mask);
-                if ((side->page[other] ^ linear) >> 22 == 0) {
-                    drop(mmu, which, other);
-                }
+static bool has_large(const struct tlb_side *side) {
+    uint64_t large = 0;
+    for (unsigned word = 0; word < ABI_TLB_ENTRIES / 64; word++) {
+        large |= side->occupied[word] & side->large[word];
+    }
+    return large != 0;
+}
+
+// Entries of a large page that holds the address go too; one span of 4 MiB serves both sizes.
+static void drop_large(struct mmu *mmu, unsigned which, uint32_t linear) {
+    const struct tlb_side *side = &mmu->tlb_side[which];
+    for (unsigned word = 0; word < ABI_TLB_ENTRIES / 64; word++) {
+        uint64_t mask = side->occupied[word] & side->large[word];
+        for (; mask; mask &= mask - 1) {
+            unsigned slot = word * 64 + (unsigned)__builtin_ctzll(mask);
+            if ((side->page[slot] ^ linear) >> 22 == 0) {
+                drop(mmu, which, slot);
             }
         }
     }
@@ -65,16 +67,14 @@ void softtlb_invlpg(struct mmu *mmu, uint32_t linear) {
 void softtlb_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count) {
     for (unsigned which = 0; which < 2; which++) {
         const struct tlb_side *side = &mmu->tlb_side[which];
-        uint64_t large = 0;
-        for (unsigned word = 0; word < ABI_TLB_ENTRIES / 64; word++) {
-            large |= side->occupied[word] & side->large[word];
-        }
+        bool large = has_large(side);
         for (unsigned i = 0; i < count; i++) {
             unsigned slot = pages[i] >> 12 & (ABI_TLB_ENTRIES - 1);
-            if (large) {
-                softtlb_invlpg(mmu, pages[i]);
-            } else if (side->page[slot] == pages[i]) {
+            if (side->page[slot] == pages[i]) {
                 drop(mmu, which, slot);
+            }
+            if (large) {
+                drop_large(mmu, which, pages[i]);
             }
         }
     }

@@ -140,7 +140,6 @@ static inline unsigned walk_region_shift(const struct mmu *mmu) {
 
 void softtlb_reset(struct mmu *mmu); // writes every entry: at creation
 void softtlb_flush(struct mmu *mmu, bool keep_global);
-void softtlb_invlpg(struct mmu *mmu, uint32_t linear);
 void softtlb_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count);
 void softtlb_fill(struct mmu *mmu, uint32_t linear, bool user, const struct mmu_page *page);
 void softtlb_drop_user(struct mmu *mmu); // user pages of the supervisor's
@@ -163,7 +162,6 @@ void window_destroy(struct mmu *mmu);
 void window_mode_changes(struct mmu *mmu); // before the paging mode becomes another: everything shown is void
 void window_control_changed(struct mmu *mmu, bool mode_changed); // after it, or after another control change
 void window_cr3_loaded(struct mmu *mmu);
-void window_invlpg(struct mmu *mmu, uint32_t linear);
 void window_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count);
 
 #endif

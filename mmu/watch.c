@@ -32,10 +32,10 @@ void mmu_watch(struct mmu *mmu, const uint32_t *pages, unsigned count) {
     mmu->watch_count = count;
     for (unsigned i = 0; i < count; i++) {
         mmu->watch_page[i] = pages[i] & ~MMU_PAGE_MASK;
-        softtlb_invlpg(mmu, pages[i]);
         hide(mmu, &mmu->windows->supervisor, pages[i]);
         for (unsigned n = 0; n < WINDOW_USERS; n++) {
             hide(mmu, &mmu->windows->users[n], pages[i]);
         }
     }
+    softtlb_invlpg_pages(mmu, mmu->watch_page, count);
 }

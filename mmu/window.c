@@ -158,22 +158,6 @@ static struct region *shown(const struct mmu *mmu, const struct window *window, 
     return NULL;
 }
 
-void window_invlpg(struct mmu *mmu, uint32_t linear) {
-    struct window_state *windows = mmu->windows;
-    struct region *region = shown(mmu, &windows->supervisor, linear);
-    if (region) {
-        region_validate(mmu, &windows->supervisor, region);
-    }
-    if (windows->view && windows->view->window) {
-        region = shown(mmu, windows->view->window, linear);
-        if (region) {
-            region->marked = true;
-            windows->view->window->pending = true;
-            window_changes(mmu);
-        }
-    }
-}
-
 // All page tables are as they will be: a region is compared with them once for all its pages that follow one another.
 void window_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count) {
     struct window_state *windows = mmu->windows;
@@ -189,6 +173,7 @@ void window_invlpg_pages(struct mmu *mmu, const uint32_t *pages, unsigned count)
         if (region) {
             region->marked = true;
             user->pending = true;
+            window_changes(mmu);
         }
     }
 }

@@ -83,6 +83,30 @@ TEST(remap_pae) {
     remap(PAGING_PAE);
 }
 
+// Nothing but the batch says that the page has another frame now: neither a fault nor an INVLPG comes between it and
+// the next load at CPL 3, whose way there has been gone before. The load stands alone: the one above has met many
+// faults.
+SNIPPET(load_alone, "", "mov (%esi), %eax")
+
+TEST(program_alone) {
+    struct space s = space_new(PAGING_32);
+    u32 frames = page_alloc(2);
+    space_identity(&s);
+    for (unsigned i = 0; i < 2; i++)
+        *(u32 *)(frames + i * PAGE) = 77 + i;
+    pte_set(&s, AT, frames | PTE_WU);
+    space_enter(&s);
+    for (unsigned i = 0; i < 40; i++) {
+        struct regs r = regs_for(3);
+        struct trap t;
+        r.esi = AT;
+        exec(load_alone, &r, &t);
+        CHECK_EQ("page", t.r.eax, 77 + i / 4 % 2);
+        update(0, &s, AT, (frames + (i + 1) / 4 % 2 * PAGE) | PTE_WU | PTE_A);
+        CHECK_EQ("status", apply(1, 4), 1);
+    }
+}
+
 TEST(directory) { // an entry of the directory: all its pages, of which one is named
     struct space s = space_new(PAGING_32);
     u32 frames = page_alloc(2), tables = page_alloc(2);
