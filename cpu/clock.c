@@ -45,10 +45,6 @@ static void fire_due(struct vcpu *v) {
     }
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 void clock_serve(struct vcpu *v) {
     if (!v->clock.counts)
         return;
@@ -57,8 +53,8 @@ void clock_serve(struct vcpu *v) {
         v->clock.next_reached =
             v->config.clock->reached ? v->config.clock->reached(v->config.opaque, count) : UINT64_MAX;
     fire_due(v);
-    uint64_t now = clock_ns(v), budget = smaller(BUDGET_MAX, v->clock.next_reached - count);
-    budget = v->clock.deadline > now ? smaller(budget, v->clock.deadline - now) : 1;
+    uint64_t now = clock_ns(v), budget = engine_least(BUDGET_MAX, v->clock.next_reached - count);
+    budget = v->clock.deadline > now ? engine_least(budget, v->clock.deadline - now) : 1;
     v->clock.limit = count + budget;
     v->abi.budget = (int64_t)budget;
     v->clock.moved = false;
@@ -69,7 +65,7 @@ bool clock_skip(struct vcpu *v, uint64_t most) {
         return false;
     uint64_t now = clock_ns(v), next = v->config.clock->next_deadline(v->config.opaque);
     if (most != UINT64_MAX)
-        next = smaller(next, now + most);
+        next = engine_least(next, now + most);
     if (next == UINT64_MAX)
         return false;
     v->clock.skipped += next > now ? next - now : 0;

@@ -9,13 +9,6 @@
 #define CR4_FLUSHES (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)
 #define EFER_NXE    (1u << 11)
 
-static bool needs_ring0(struct vcpu *v) {
-    if (!cpu_protected(v) || v->cpl == 0)
-        return false;
-    cpu_raise_error(v, VECTOR_GP, 0);
-    return true;
-}
-
 static enum callout_result bad_value(struct vcpu *v) {
     cpu_raise_error(v, VECTOR_GP, 0);
     return CALLOUT_FAULT;
@@ -96,7 +89,7 @@ enum callout_result cpu_change_cr(struct vcpu *v, unsigned cr, uint32_t value, u
 
 enum callout_result callout_CLTS(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
-    if (needs_ring0(v))
+    if (cpu_needs_ring0(v))
         return CALLOUT_FAULT;
     return set_controls(v, v->abi.cr0 & ~CR0_TS, v->abi.cr4) < 0 ? callout_failed(v) : CALLOUT_CONTINUE;
 }
@@ -104,14 +97,14 @@ enum callout_result callout_CLTS(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
 // LMSW sets PE but cannot clear it.
 enum callout_result callout_LMSW(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     uint32_t value;
-    if (needs_ring0(v) || cpu_read_rm(v, r9, r8, 2, &value) < 0)
+    if (cpu_needs_ring0(v) || cpu_read_rm(v, r9, r8, 2, &value) < 0)
         return callout_failed(v);
     const uint32_t changes = CR0_MP | CR0_EM | CR0_TS;
     return end_block(v, set_cr0(v, (v->abi.cr0 & ~changes) | (value & (changes | CR0_PE))), word);
 }
 
 enum callout_result callout_INVLPG(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
-    if (needs_ring0(v))
+    if (cpu_needs_ring0(v))
         return CALLOUT_FAULT;
     // The address is not checked against the segment's limit (SDM vol. 2A, INVLPG).
     uint32_t linear = v->seg[RM_INDEX(r9)].base + r8;
@@ -123,5 +116,5 @@ enum callout_result callout_INVLPG(struct vcpu *v, uint32_t r8, uint32_t r9, uin
 // Caches are the host's: INVD and WBINVD only ask for the privilege.
 enum callout_result callout_INVD(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9, (void)word;
-    return needs_ring0(v) ? CALLOUT_FAULT : CALLOUT_CONTINUE;
+    return cpu_needs_ring0(v) ? CALLOUT_FAULT : CALLOUT_CONTINUE;
 }

@@ -159,6 +159,10 @@ static inline bool engine_debug_due(struct vcpu *v) {
     return (v->debug.found | v->debug.pending) && engine_debug_trap(v);
 }
 
+static inline uint64_t engine_least(uint64_t a, uint64_t b) { // of two times
+    return a < b ? a : b;
+}
+
 // kick.c
 extern _Thread_local struct vcpu *engine_vcpu_thread;
 void engine_wait(struct vcpu *v);      // HLT: sleeps until something happens, or the time of a yield is over

@@ -29,10 +29,8 @@ enum callout_result callout_INT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32
 
 enum callout_result callout_HLT(struct vcpu *v, uint32_t r8, uint32_t r9, uint32_t word) {
     (void)r8, (void)r9;
-    if (cpu_protected(v) && v->cpl != 0) {
-        cpu_raise_error(v, VECTOR_GP, 0);
+    if (cpu_needs_ring0(v))
         return CALLOUT_FAULT;
-    }
     engine_halt(v);
     callout_next(v, word);
     return CALLOUT_LEAVE;

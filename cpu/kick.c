@@ -122,10 +122,6 @@ void engine_yield_end(struct vcpu *v) {
     engine_wake(v);
 }
 
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 void engine_wait(struct vcpu *v) {
     struct engine *e = v->engine;
     uint64_t start = engine_now_ns(), left;
@@ -136,7 +132,7 @@ void engine_wait(struct vcpu *v) {
             continue;
         uint32_t seen = __atomic_load_n(&e->wake, __ATOMIC_SEQ_CST);
         uint64_t most = v->config.idle_begin ? v->config.idle_begin(v->config.opaque) : UINT64_MAX;
-        most = least(most, left);
+        most = engine_least(most, left);
         if (most && !idle_event(e))
             futex_wait(&e->wake, seen, most);
         if (v->config.idle_end)

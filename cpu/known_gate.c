@@ -46,10 +46,6 @@ static bool note(struct vcpu *v, struct known_segments *known, bool stack) {
     return known->valid;
 }
 
-static bool usable(const struct vcpu *v) {
-    return cpu_protected(v) && !(v->abi.sys_flags & EFLAGS_VM);
-}
-
 void cpu_known_forget(struct vcpu *v) {
     for (unsigned i = 0; i < KNOWN_GATES; i++)
         v->known.gate[i].to.valid = false;
@@ -61,7 +57,7 @@ void cpu_known_forget(struct vcpu *v) {
 }
 
 static bool may_note(const struct vcpu *v) {
-    return usable(v) && !(v->config.ablate & ABLATE_DESCRIPTOR_FAST);
+    return cpu_uses_descriptors(v) && !(v->config.ablate & ABLATE_DESCRIPTOR_FAST);
 }
 
 // ---- In through a gate ---------------------------------------------------------------------------------------------
@@ -97,7 +93,7 @@ bool cpu_known_gate(struct vcpu *v, unsigned vector, bool software, const uint32
     bool inner = v->cpl != 0;
     uint64_t gate;
     uint32_t esp = v->abi.gpr[CPU_ESP];
-    if (!to->valid || known->vector != vector || known->from != v->cpl || !usable(v) ||
+    if (!to->valid || known->vector != vector || known->from != v->cpl || !cpu_uses_descriptors(v) ||
         !peek(v, v->idt_base + vector * 8, &gate) || gate != known->gate ||
         (software && attr_dpl(descriptor_attr(gate)) < v->cpl) || !still_holds(v, to->code_selector, to->code))
         return false;
@@ -138,7 +134,7 @@ void cpu_known_back_note(struct vcpu *v, unsigned from) {
 
 bool cpu_known_back(struct vcpu *v, uint32_t *eflags) {
     uint32_t esp = v->abi.gpr[CPU_ESP];
-    if (v->cpl != 0 || !usable(v) || !stack_is_flat(v))
+    if (v->cpl != 0 || !cpu_uses_descriptors(v) || !stack_is_flat(v))
         return false;
     const copy_u32 *frame = (const copy_u32 *)(const void *)cpu_tlb_lookup(v, esp, false, 12, false);
     if (!frame || (frame[2] & EFLAGS_VM))

@@ -7,10 +7,8 @@ enum callout_result callout_MOV_TO_CR(struct vcpu *v, uint32_t r8, uint32_t r9, 
     (void)r8;
     unsigned cr = r9 & 0xff;
     uint32_t value = v->abi.gpr[r9 >> 8 & 7];
-    if (cpu_protected(v) && v->cpl != 0) {
-        cpu_raise_error(v, VECTOR_GP, 0);
+    if (cpu_needs_ring0(v))
         return CALLOUT_FAULT;
-    }
     if (cr == 2) {
         v->abi.cr2 = value;
         return CALLOUT_CONTINUE;

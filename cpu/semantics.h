@@ -75,6 +75,14 @@ static inline enum callout_result callout_failed(const struct vcpu *v) {
     return v->fault.vector == CPU_FAULT_STOP ? CALLOUT_LEAVE : CALLOUT_FAULT;
 }
 
+// Raises #GP(0) and says true unless the CPL is 0 (SDM vol. 2, the privileged instructions; real mode has CPL 0).
+static inline bool cpu_needs_ring0(struct vcpu *v) {
+    if (!cpu_protected(v) || v->cpl == 0)
+        return false;
+    cpu_raise_error(v, VECTOR_GP, 0);
+    return true;
+}
+
 // engine.c: what seg_base_p of a null selector points to.
 uint64_t engine_guard_page(struct vcpu *v);
 

@@ -2,15 +2,8 @@
 // LIDT SGDT SIDT LLDT LTR SLDT STR SMSW; vol. 3A 2.4.
 #include "cpu/semantics.h"
 
-static bool needs_ring0(struct vcpu *v) {
-    if (!cpu_protected(v) || v->cpl == 0)
-        return false;
-    cpu_raise_error(v, VECTOR_GP, 0);
-    return true;
-}
-
 static bool needs_protected(struct vcpu *v) {
-    if (cpu_protected(v) && !(v->abi.sys_flags & EFLAGS_VM))
+    if (cpu_uses_descriptors(v))
         return false;
     cpu_raise(v, VECTOR_UD);
     return true;
@@ -21,7 +14,7 @@ static bool needs_protected(struct vcpu *v) {
 static enum callout_result load_table(struct vcpu *v, uint32_t rm, uint32_t offset, uint32_t word, uint32_t *base,
                                       uint16_t *limit) {
     uint8_t bytes[6];
-    if (needs_ring0(v) || cpu_read(v, RM_INDEX(rm), offset, bytes, 6) < 0)
+    if (cpu_needs_ring0(v) || cpu_read(v, RM_INDEX(rm), offset, bytes, 6) < 0)
         return callout_failed(v);
     *limit = (uint16_t)(bytes[0] | bytes[1] << 8);
     *base = (uint32_t)bytes[2] | (uint32_t)bytes[3] << 8 | (uint32_t)bytes[4] << 16;
@@ -78,7 +71,7 @@ enum callout_result callout_LLDT(struct vcpu *v, uint32_t r8, uint32_t r9, uint3
     (void)word;
     uint32_t selector;
     uint64_t descriptor;
-    if (needs_protected(v) || needs_ring0(v) || cpu_read_rm(v, r9, r8, 2, &selector) < 0)
+    if (needs_protected(v) || cpu_needs_ring0(v) || cpu_read_rm(v, r9, r8, 2, &selector) < 0)
         return callout_failed(v);
     if (selector_is_null(selector)) {
         v->ldtr = (struct cpu_segment){.selector = (uint16_t)selector};
@@ -95,7 +88,7 @@ enum callout_result callout_LTR(struct vcpu *v, uint32_t r8, uint32_t r9, uint32
     (void)word;
     uint32_t selector;
     uint64_t descriptor;
-    if (needs_protected(v) || needs_ring0(v) || cpu_read_rm(v, r9, r8, 2, &selector) < 0)
+    if (needs_protected(v) || cpu_needs_ring0(v) || cpu_read_rm(v, r9, r8, 2, &selector) < 0)
         return callout_failed(v);
     if (selector_is_null(selector)) {
         cpu_raise_error(v, VECTOR_GP, 0);
