@@ -1,10 +1,11 @@
 // Whether time grows with the work and not faster: each row is there twice, once for so many operations in one go and
-// once for ten times as many. The figure is that of one operation, so that the two are to be the same.
+// once for ten times as many. The figure is that of one operation, so that the two are to be the same. Processes are
+// those of the program os.
+#include "os.h"
 #include "timing.h"
 
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum { PAGE = 4096, LONGER = 10, HASHED = 4096, MAP_PAGES = 16, ROUTINE = 8, CODE_PAGES = 16, ADDITIONS = 800 };
 
@@ -21,37 +22,9 @@ static void run_hash(uint32_t times) {
     sink = hash;
 }
 
-static void run_fork(uint32_t times) {
+static void run_mappings(uint32_t times) {
     for (uint32_t i = 0; i < times; i++) {
-        pid_t pid = fork();
-        if (pid == 0)
-            _exit(0);
-        wait_for(pid);
-    }
-}
-
-// The program itself, which has nothing to do.
-static void run_exec(uint32_t times) {
-    for (uint32_t i = 0; i < times; i++) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            execl("/proc/self/exe", "growth", "--nothing", (char *)NULL);
-            _exit(1);
-        }
-        wait_for(pid);
-    }
-}
-
-static uint8_t *map(size_t pages, int rights) {
-    void *found = mmap(NULL, pages * PAGE, rights, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (found == MAP_FAILED)
-        fail("mmap");
-    return found;
-}
-
-static void run_map(uint32_t times) {
-    for (uint32_t i = 0; i < times; i++) {
-        volatile uint8_t *pages = map(MAP_PAGES, PROT_READ | PROT_WRITE);
+        volatile uint8_t *pages = map_anonymous(MAP_PAGES * PAGE, PROT_READ | PROT_WRITE);
         for (uint32_t page = 0; page < MAP_PAGES; page++)
             pages[page * PAGE] = 1;
         munmap((void *)(uintptr_t)pages, MAP_PAGES * PAGE);
@@ -59,7 +32,7 @@ static void run_map(uint32_t times) {
 }
 
 static uint8_t *map_code(size_t pages) {
-    return map(pages, PROT_READ | PROT_WRITE | PROT_EXEC);
+    return map_anonymous(pages * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
 // At the address: a routine that adds up so many constants. The encodings are the same in 32 and in 64 bits.
@@ -114,7 +87,7 @@ const struct timed_row timed_rows[] = {
     PAIR("many-hashes", run_hash, 4000),
     PAIR("many-forks", run_fork, 400),
     PAIR("many-execs", run_exec, 100),
-    PAIR("many-mappings", run_map, 1000),
+    PAIR("many-mappings", run_mappings, 1000),
     PAIR("many-code-stores", run_code_stores, 300000),
     PAIR("much-new-code", run_new_code, 200),
 };

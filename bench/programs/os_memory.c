@@ -9,16 +9,9 @@
 
 enum { PAGE = 4096, MAP_PAGES = 16 };
 
-static void *map(size_t size, int rights) {
-    void *pages = mmap(NULL, size, rights, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED)
-        fail("mmap");
-    return pages;
-}
-
 void run_touch(uint32_t times) {
     for (uint32_t i = 0; i < times; i++) {
-        volatile char *pages = map(TOUCH_PAGES * PAGE, PROT_READ | PROT_WRITE);
+        volatile char *pages = map_anonymous(TOUCH_PAGES * PAGE, PROT_READ | PROT_WRITE);
         for (uint32_t page = 0; page < TOUCH_PAGES; page++)
             pages[page * PAGE] = 1;
         munmap((void *)(uintptr_t)pages, TOUCH_PAGES * PAGE);
@@ -27,7 +20,7 @@ void run_touch(uint32_t times) {
 
 void run_map(uint32_t times) {
     for (uint32_t i = 0; i < times; i++)
-        if (munmap(map(MAP_PAGES * PAGE, PROT_READ | PROT_WRITE), MAP_PAGES * PAGE))
+        if (munmap(map_anonymous(MAP_PAGES * PAGE, PROT_READ | PROT_WRITE), MAP_PAGES * PAGE))
             fail("munmap");
 }
 
@@ -39,7 +32,7 @@ static void on_fault(int number) {
 
 void run_fault(uint32_t times) {
     struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_NODEFER}, before;
-    volatile char *page = map(PAGE, PROT_READ);
+    volatile char *page = map_anonymous(PAGE, PROT_READ);
     volatile uint32_t left = times;
     sigaction(SIGSEGV, &action, &before);
     (void)sigsetjmp(behind, 0);

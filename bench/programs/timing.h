@@ -1,5 +1,5 @@
-// The frame of the programs that use the C library (os, whole): a table of rows, and main, which times them in the form
-// of compute.c: "@begin NAME", "@row NAME NANOSECONDS 0" (of one operation, the best of several batches) and
+// The frame of the programs that use the C library (os, whole, growth): a table of rows, and main, which times them in
+// the form of compute.c: "@begin NAME", "@row NAME NANOSECONDS 0" (of one operation, the best of several batches) and
 // "@end NAME NANOSECONDS" (all that was timed). A row that cannot run here prints "@skip NAME REASON" instead.
 #ifndef BENCH_PROGRAMS_TIMING_H
 #define BENCH_PROGRAMS_TIMING_H
@@ -26,6 +26,8 @@ void timing_end(void);
 __attribute__((noreturn)) void fail(const char *what);
 // Waits for a child, which must end with status 0.
 void wait_for(pid_t pid);
+// So many bytes of fresh memory with these rights (PROT_*).
+void *map_anonymous(size_t size, int rights);
 // A folder in memory where there is one.
 const char *scratch_folder(void);
 
