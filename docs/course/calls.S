@@ -1,27 +1,18 @@
 /* calls.S: one guest, built twice. It prints a line, then moves 256 pages to other frames and reads from each, a hundred
    times over, and halts. As it is, it does so as on any PC: OUT for each character, a store and INVLPG for each page. Built with
    -DPARAVIRT it knows its monitor: one call prints the line, and one call a round moves all pages (docs/hypercalls.md). */
+#include "guest.inc"
     .set PAGES, 256
     .set ROUNDS, 100
-    .set AREA, 0x400000             /* linear address of the pages */
     .set FRAMES, 0x200000           /* physical address of the frames: page n has frame n or n + 256 */
-    .set KERNEL_CODE, 0x08
-    .set KERNEL_DATA, 0x10
-    .set PRESENT_WRITABLE, 3
     .set CONSOLE_WRITE, 1           /* numbers of calls */
     .set PTE_BATCH, 3
     .set MONITOR, 1 << 31           /* CPUID leaf 1, ECX */
 
-    .section .multiboot
-    .long 0x1badb002, 0, -0x1badb002
+    multiboot_header
 
     .data
-    .balign 8
-gdt:
-    .quad 0, 0x00cf9a000000ffff, 0x00cf92000000ffff
-gdtr:
-    .word . - gdt - 1
-    .long gdt
+    flat_segments
 hello:
     .ascii "a line from the guest\n"
 hello_end:
@@ -30,13 +21,7 @@ alone:
     .asciz "no monitor that I know\n"
 
     .bss
-    .balign 4096
-directory:
-    .skip 4096
-identity_table:                     /* 0 to 4 MiB: linear is physical */
-    .skip 4096
-area_table:                         /* 4 to 8 MiB */
-    .skip 4096
+    page_tables
 items:                              /* of the batch, 16 bytes each */
     .skip PAGES * 16
     .skip 512
@@ -46,12 +31,7 @@ stack:
     .globl _start
 _start:
     mov $stack, %esp
-    lgdt gdtr
-    ljmp $KERNEL_CODE, $1f
-1:  mov $KERNEL_DATA, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
+    load_flat_segments
 #ifdef PARAVIRT
     mov $1, %eax                    /* is there a monitor, and is it this one? */
     cpuid
@@ -74,26 +54,12 @@ _start:
     xor %ecx, %ecx
 1:  mov %ecx, %eax
     shl $12, %eax
-    or $PRESENT_WRITABLE, %eax
-    mov %eax, identity_table(, %ecx, 4)
-    inc %ecx
-    cmp $1024, %ecx
-    jb 1b
-    xor %ecx, %ecx
-1:  mov %ecx, %eax
-    shl $12, %eax
     add $FRAMES + PRESENT_WRITABLE, %eax
     mov %eax, area_table(, %ecx, 4)
     inc %ecx
     cmp $PAGES, %ecx
     jb 1b
-    movl $identity_table + PRESENT_WRITABLE, directory
-    movl $area_table + PRESENT_WRITABLE, directory + 4
-    mov $directory, %eax
-    mov %eax, %cr3
-    mov %cr0, %eax
-    or $0x80000000, %eax
-    mov %eax, %cr0
+    paging_on
 
     mov $ROUNDS, %ebp
 round:
@@ -143,11 +109,4 @@ not_here:
     cli
     hlt
 
-print:
-    mov $0x3f8, %edx
-1:  lodsb
-    test %al, %al
-    jz 2f
-    out %al, %dx
-    jmp 1b
-2:  ret
+    print_function

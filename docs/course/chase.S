@@ -1,9 +1,9 @@
 /* chase.S: a guest that follows pointers: 256 words in a page, each with the address of another one, 50 million steps. Every load needs
    the one before, so it shows what a memory access costs. Prints a dot and halts. */
+#include "guest.inc"
     .set STEPS, 50000000
 
-    .section .multiboot
-    .long 0x1badb002, 0, -0x1badb002
+    multiboot_header
 
     .bss
     .balign 4096

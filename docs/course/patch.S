@@ -1,11 +1,10 @@
 /* patch.S: a guest that changes its own code. It writes another number into a MOV, and runs it, a thousand times; adds up what the MOV gave,
    and prints the sum (1 + 2 + ... + 1000 = 7a314h). */
+#include "guest.inc"
     .set TIMES, 1000
 
-    .section .multiboot
-    .long 0x1badb002, 0, -0x1badb002
-digits:
-    .ascii "0123456789abcdef"
+    multiboot_header
+    hexadecimal_digits
 
     .text
     .globl _start
@@ -22,19 +21,7 @@ again:
     jbe again
 
     mov %ebp, %eax
-    mov $8, %ecx
-    mov $0x3f8, %edx
-next_digit:
-    rol $4, %eax
-    mov %eax, %ebx
-    and $15, %eax
-    mov digits(%eax), %al
-    out %al, %dx
-    mov %ebx, %eax
-    dec %ecx
-    jnz next_digit
-    mov $'\n', %al
-    out %al, %dx
+    print_number
     cli
     hlt
 

@@ -1,11 +1,10 @@
 /* primes.S: a guest that counts the primes below 20,000 with the function that Adams and Agesen (2006) take for their example,
    is_prime, called once for each number; prints the count in hexadecimal, and halts. */
+#include "guest.inc"
     .set LIMIT, 20000
 
-    .section .multiboot
-    .long 0x1badb002, 0, -0x1badb002
-digits:
-    .ascii "0123456789abcdef"
+    multiboot_header
+    hexadecimal_digits
 
     .text
     .globl _start
@@ -22,19 +21,7 @@ next_number:
     jb next_number
 
     mov %ebp, %eax
-    mov $8, %ecx
-    mov $0x3f8, %edx
-next_digit:
-    rol $4, %eax
-    mov %eax, %ebx
-    and $15, %eax
-    mov digits(%eax), %al
-    out %al, %dx
-    mov %ebx, %eax
-    dec %ecx
-    jnz next_digit
-    mov $'\n', %al
-    out %al, %dx
+    print_number
     cli
     hlt
 

@@ -1,14 +1,11 @@
 /* rings.S: a guest with a kernel in ring 0 and a program in ring 3. The program executes CLI, which traps into the guest's
    kernel; the kernel says so, skips it and goes back. Then the program calls the kernel with INT 30h, which ends the run. */
-    .set COM1, 0x3f8
-    .set KERNEL_CODE, 0x08
-    .set KERNEL_DATA, 0x10
+#include "guest.inc"
     .set USER_CODE, 0x18 | 3
     .set USER_DATA, 0x20 | 3
     .set TASK, 0x28
 
-    .section .multiboot
-    .long 0x1badb002, 0, -0x1badb002
+    multiboot_header
 
     .data
     .balign 8
@@ -94,11 +91,4 @@ system_call:
     call print
     hlt                             /* IF is clear here */
 
-print:
-    mov $COM1, %edx
-1:  lodsb
-    test %al, %al
-    jz 2f
-    out %al, %dx
-    jmp 1b
-2:  ret
+    print_function
